@@ -1,0 +1,26 @@
+// The one codec: messages.hpp's structs to bytes and back. Pure.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "libps/base/result.hpp"
+#include "libps/wire/messages.hpp"
+
+namespace ringps {
+
+/// The header frame of a message. Its payload, if the kind carries one, is the second frame as it stands.
+std::string encode_header(const Message& message);
+
+/// The message of one or two frames. Refused, with words that say what is wrong: a wrong number of frames for the kind,
+/// a foreign protocol version, an unknown kind, wrong types or numbers of fields, anything beyond limits.hpp, trailing
+/// bytes, a payload that is not a whole number of floats. Never throws on bad bytes.
+Result<Message> decode(std::span<const std::byte> header, const Payload* payload);
+
+/// A view alone, as it stands in the coordinator's journal.
+std::string encode_view(const View& view);
+Result<View> decode_view(std::string_view bytes);
+
+}  // namespace ringps

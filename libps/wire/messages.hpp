@@ -1,0 +1,372 @@
+// Every message of the protocol, its fields and its number. Start reading here.
+//
+// A message is two ZeroMQ frames: a header, which is one msgpack array
+//   [protocol version, kind, cluster, role, sender, incarnation, epoch, request, the kind's own fields …]
+// and, where the kind carries values, one frame of raw little-endian float32. codec.hpp turns them into these structs
+// and back; nothing else knows bytes. Numbers of kinds are never used again for something else.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <tuple>
+#include <variant>
+#include <vector>
+
+#include "libps/base/types.hpp"
+#include "libps/ring/layout.hpp"
+#include "libps/ring/view.hpp"
+#include "libps/wire/payload.hpp"
+
+namespace ringps {
+
+inline constexpr std::uint32_t protocol_version = 1;
+
+enum class Role : std::uint8_t { coordinator = 0, server = 1, worker = 2, control = 3 };
+
+enum class Kind : std::uint8_t {
+  // worker → server
+  push = 1, pull = 2, push_pull = 3,
+  // server → worker
+  values = 10, ack = 11, stale = 12, refused = 13,
+  // member or psctl → coordinator
+  join = 30, heartbeat = 31, get_view = 32, leave = 33, suspect = 34, blocks_written = 36, progress = 37,
+  get_status = 38, failed = 39, checkpoint_missed = 40, stop_run = 41,
+  // coordinator → member or psctl
+  joined = 50, heartbeat_answer = 51, view_answer = 52, probe = 53, status = 54,
+  // coordinator, PUB
+  view_published = 60, checkpoint_begin = 61, checkpoint_committed = 62, stop = 63,
+};
+
+// ---- worker → server ------------------------------------------------------------------------------------------------
+
+/// Contribute the gradient of `slice` for the blocks of `runs` to `iteration`; payload: their values, in order.
+/// Answered with Ack once every one of the blocks has committed `iteration`.
+struct Push {
+  static constexpr Kind kind = Kind::push;
+  Iteration iteration;
+  SliceId slice;
+  std::vector<BlockRun> runs;
+  static auto fields(auto& m) { return std::tie(m.iteration, m.slice, m.runs); }
+};
+
+/// The same, answered with Values of version `iteration`.
+struct PushPull {
+  static constexpr Kind kind = Kind::push_pull;
+  Iteration iteration;
+  SliceId slice;
+  std::vector<BlockRun> runs;
+  static auto fields(auto& m) { return std::tie(m.iteration, m.slice, m.runs); }
+};
+
+/// In Pull::iteration: the newest version that all of the blocks have.
+inline constexpr Iteration newest_version{0xFFFFFFFFFFFFFFFF};
+
+/// Wait until every one of the blocks has version `iteration`, and answer with Values of exactly that version, or with
+/// Ack where `want_values` is false.
+struct Pull {
+  static constexpr Kind kind = Kind::pull;
+  Iteration iteration;
+  bool want_values = true;
+  std::vector<BlockRun> runs;
+  static auto fields(auto& m) { return std::tie(m.iteration, m.want_values, m.runs); }
+};
+
+// ---- server → worker ------------------------------------------------------------------------------------------------
+
+/// Payload: the blocks of the request at version `iteration`, in the request's order.
+struct Values {
+  static constexpr Kind kind = Kind::values;
+  Iteration iteration;
+  static auto fields(auto& m) { return std::tie(m.iteration); }
+};
+
+/// Done: the blocks of the request are committed at `iteration`; or, from the coordinator, heard and kept.
+struct Ack {
+  static constexpr Kind kind = Kind::ack;
+  Iteration iteration;
+  static auto fields(auto& m) { return std::tie(m.iteration); }
+};
+
+/// Your epoch is old and your request changed nothing: here is the view.
+struct Stale {
+  static constexpr Kind kind = Kind::stale;
+  View view;
+  static auto fields(auto& m) { return std::tie(m.view); }
+};
+
+enum class RefusalReason : std::uint8_t {
+  malformed = 1,        ///< an unknown tensor, blocks out of range, a payload of the wrong length
+  unknown_sender = 2,   ///< not a member of the view, or another incarnation of it
+  not_primary = 3,      ///< this server does not own the blocks in this epoch
+  not_finite = 4,       ///< NaN or infinity; the run cannot go on
+  version_gone = 5,     ///< the version asked for is no longer kept, or is too far ahead
+  overloaded = 6,       ///< a bound on queued requests is reached; try again
+  job_differs = 7,      ///< the sender was started with another configuration
+  not_expected = 8,     ///< the run has no place for the sender
+};
+
+struct Refused {
+  static constexpr Kind kind = Kind::refused;
+  RefusalReason reason = RefusalReason::malformed;
+  std::string text;  ///< what was found, what was expected
+  static auto fields(auto& m) { return std::tie(m.reason, m.text); }
+};
+
+// ---- member or psctl → coordinator ----------------------------------------------------------------------------------
+
+/// A process asks to become a member. Repeated until it is answered; the same incarnation may ask again.
+struct Join {
+  static constexpr Kind kind = Kind::join;
+  std::string endpoint;    ///< servers: of the data ROUTER
+  std::string job_digest;  ///< SHA-256 of what has to be the same everywhere
+  std::uint64_t pid = 0;
+  static auto fields(auto& m) { return std::tie(m.endpoint, m.job_digest, m.pid); }
+};
+
+struct Heartbeat {
+  static constexpr Kind kind = Kind::heartbeat;
+  std::uint64_t turns = 0;  ///< of the member's data loop: stands still when it is wedged
+  Iteration iteration;      ///< servers: the version that all their blocks have; workers: of their weights
+  std::string waiting_for;  ///< what the member waits for, in words; empty when it does not
+  static auto fields(auto& m) { return std::tie(m.turns, m.iteration, m.waiting_for); }
+};
+
+struct GetView {
+  static constexpr Kind kind = Kind::get_view;
+  static auto fields(auto&) { return std::tie(); }
+};
+
+/// The sender goes in good order.
+struct Leave {
+  static constexpr Kind kind = Kind::leave;
+  static auto fields(auto&) { return std::tie(); }
+};
+
+/// The sender's connection to a server broke.
+struct Suspect {
+  static constexpr Kind kind = Kind::suspect;
+  ServerId server;
+  Incarnation incarnation;
+  static auto fields(auto& m) { return std::tie(m.server, m.incarnation); }
+};
+
+/// A file of a checkpoint, whole and on disk.
+struct WrittenFile {
+  std::string name;      ///< within the checkpoint's folder
+  bool optimizer = false;  ///< optimizer state rather than weights
+  std::uint64_t bytes = 0;
+  std::string sha256;    ///< hexadecimal
+  std::vector<BlockRun> runs;
+  static auto fields(auto& f) { return std::tie(f.name, f.optimizer, f.bytes, f.sha256, f.runs); }
+};
+
+/// The sender has written all its blocks of version `iteration`, which stem from the restore of `restore_epoch`.
+struct BlocksWritten {
+  static constexpr Kind kind = Kind::blocks_written;
+  Iteration iteration;
+  Epoch restore_epoch;
+  std::vector<WrittenFile> files;
+  static auto fields(auto& m) { return std::tie(m.iteration, m.restore_epoch, m.files); }
+};
+
+/// The sender heard of CheckpointBegin too late: some of its blocks had passed `iteration`.
+struct CheckpointMissed {
+  static constexpr Kind kind = Kind::checkpoint_missed;
+  Iteration iteration;
+  Epoch restore_epoch;
+  Iteration reached;
+  static auto fields(auto& m) { return std::tie(m.iteration, m.restore_epoch, m.reached); }
+};
+
+/// How long one iteration took, in seconds.
+struct IterationTiming {
+  Iteration iteration;
+  double total = 0;     ///< from having one version of the weights to having the next
+  double gradient = 0;  ///< of it, from the start of the gradient to having the next version
+  static auto fields(auto& t) { return std::tie(t.iteration, t.total, t.gradient); }
+};
+
+struct Evaluation {
+  Iteration iteration;
+  double accuracy = 0;  ///< percent
+  double loss = 0;
+  static auto fields(auto& e) { return std::tie(e.iteration, e.accuracy, e.loss); }
+};
+
+/// What a worker has measured since the coordinator last confirmed it. Kept and sent again until it is confirmed.
+struct Progress {
+  static constexpr Kind kind = Kind::progress;
+  Epoch restore_epoch;
+  std::vector<IterationTiming> timings;
+  std::vector<Evaluation> evaluations;
+  static auto fields(auto& m) { return std::tie(m.restore_epoch, m.timings, m.evaluations); }
+};
+
+struct GetStatus {
+  static constexpr Kind kind = Kind::get_status;
+  static auto fields(auto&) { return std::tie(); }
+};
+
+/// The sender has met what no retry can mend: the run has to end with this error.
+struct Failed {
+  static constexpr Kind kind = Kind::failed;
+  std::string text;
+  static auto fields(auto& m) { return std::tie(m.text); }
+};
+
+/// From psctl: end the run in good order.
+struct StopRun {
+  static constexpr Kind kind = Kind::stop_run;
+  std::string cause;
+  static auto fields(auto& m) { return std::tie(m.cause); }
+};
+
+// ---- coordinator → member or psctl ----------------------------------------------------------------------------------
+
+/// Heard. A view that names the sender makes it a member.
+struct Joined {
+  static constexpr Kind kind = Kind::joined;
+  static auto fields(auto&) { return std::tie(); }
+};
+
+/// How the run stands; the last word to those who did not hear the broadcast.
+enum class RunState : std::uint8_t { forming = 0, running = 1, completed = 2, interrupted = 3, failed = 4 };
+
+struct HeartbeatAnswer {
+  static constexpr Kind kind = Kind::heartbeat_answer;
+  RunState state = RunState::forming;
+  Iteration committed_checkpoint;  ///< the newest one, 0 if none
+  Iteration next_checkpoint;       ///< as CheckpointBegin
+  Iteration timings_through;       ///< timings of all iterations up to here are known
+  Iteration evaluations_through;   ///< the same for evaluations
+  static auto fields(auto& m) {
+    return std::tie(m.state, m.committed_checkpoint, m.next_checkpoint, m.timings_through, m.evaluations_through);
+  }
+};
+
+struct ViewAnswer {
+  static constexpr Kind kind = Kind::view_answer;
+  View view;
+  static auto fields(auto& m) { return std::tie(m.view); }
+};
+
+/// Answer with a heartbeat at once.
+struct Probe {
+  static constexpr Kind kind = Kind::probe;
+  static auto fields(auto&) { return std::tie(); }
+};
+
+struct ProcessStatus {
+  Role role = Role::server;
+  std::string id;
+  Incarnation incarnation;
+  std::string endpoint;
+  std::uint64_t pid = 0;
+  bool member = false;  ///< of the current view
+  Iteration iteration;
+  double silent_seconds = 0;  ///< since it was last heard
+  std::string waiting_for;
+  static auto fields(auto& p) {
+    return std::tie(p.role, p.id, p.incarnation, p.endpoint, p.pid, p.member, p.iteration, p.silent_seconds,
+                    p.waiting_for);
+  }
+};
+
+/// A member that was removed because it failed. Times are ages in seconds at the moment of the answer; negative: not yet.
+struct FailureStatus {
+  Role role = Role::server;
+  std::string id;
+  Incarnation incarnation;
+  std::string how;                   ///< how it was noticed
+  Iteration iteration;               ///< the newest that was known to be committed
+  std::uint64_t iterations_replayed = 0;
+  double last_heard_age = 0;
+  double removed_age = 0;
+  double recovered_age = -1;         ///< first iteration completed in a later view
+  static auto fields(auto& f) {
+    return std::tie(f.role, f.id, f.incarnation, f.how, f.iteration, f.iterations_replayed, f.last_heard_age,
+                    f.removed_age, f.recovered_age);
+  }
+};
+
+struct Status {
+  static constexpr Kind kind = Kind::status;
+  RunState state = RunState::forming;
+  std::string text;  ///< why the run ended, or what it waits for
+  View view;
+  Iteration iteration;             ///< the newest that is known to be complete
+  Iteration iterations;            ///< the last one of the job
+  Iteration committed_checkpoint;
+  std::uint64_t refused_messages = 0;
+  double accuracy = -1;  ///< newest evaluation; negative: none yet
+  double loss = -1;
+  std::vector<ProcessStatus> processes;
+  std::vector<FailureStatus> failures;
+  static auto fields(auto& m) {
+    return std::tie(m.state, m.text, m.view, m.iteration, m.iterations, m.committed_checkpoint, m.refused_messages,
+                    m.accuracy, m.loss, m.processes, m.failures);
+  }
+};
+
+// ---- coordinator, PUB: hints; whoever misses one learns the same from the next heartbeat answer ---------------------
+
+struct ViewPublished {
+  static constexpr Kind kind = Kind::view_published;
+  View view;
+  static auto fields(auto& m) { return std::tie(m.view); }
+};
+
+/// The next checkpoint is taken at version `iteration` (of the lineage `restore_epoch`).
+struct CheckpointBegin {
+  static constexpr Kind kind = Kind::checkpoint_begin;
+  Iteration iteration;
+  Epoch restore_epoch;
+  static auto fields(auto& m) { return std::tie(m.iteration, m.restore_epoch); }
+};
+
+struct CheckpointCommitted {
+  static constexpr Kind kind = Kind::checkpoint_committed;
+  Iteration iteration;
+  Epoch restore_epoch;
+  static auto fields(auto& m) { return std::tie(m.iteration, m.restore_epoch); }
+};
+
+struct Stop {
+  static constexpr Kind kind = Kind::stop;
+  RunState state = RunState::completed;
+  std::string cause;
+  static auto fields(auto& m) { return std::tie(m.state, m.cause); }
+};
+
+// ---------------------------------------------------------------------------------------------------------------------
+
+using Body = std::variant<Push, PushPull, Pull, Values, Ack, Stale, Refused, Join, Heartbeat, GetView, Leave, Suspect,
+                          BlocksWritten, CheckpointMissed, Progress, GetStatus, Failed, StopRun, Joined,
+                          HeartbeatAnswer, ViewAnswer, Probe, Status, ViewPublished, CheckpointBegin,
+                          CheckpointCommitted, Stop>;
+
+/// Who speaks, in which epoch, and which answer belongs to which request.
+struct Envelope {
+  std::string cluster;
+  Role role = Role::worker;
+  std::string sender;  ///< ServerId, WorkerId, "coordinator" or "psctl"
+  Incarnation incarnation;
+  Epoch epoch;        ///< of the sender's view; 0: it has none
+  RequestId request;  ///< an answer repeats its request's
+  static auto fields(auto& e) {
+    return std::tie(e.cluster, e.role, e.sender, e.incarnation, e.epoch, e.request);
+  }
+};
+
+struct Message {
+  Envelope envelope;
+  Body body;
+  Payload payload;
+};
+
+/// Kinds whose second frame is required; all others must not have one.
+constexpr bool carries_values(Kind kind) {
+  return kind == Kind::push || kind == Kind::push_pull || kind == Kind::values;
+}
+
+}  // namespace ringps

@@ -1,0 +1,37 @@
+// The raw values of a message: immutable, reference-counted bytes, so that they can be sent without a copy and may
+// outlive whoever made them.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+
+namespace ringps {
+
+class Payload {
+ public:
+  Payload() = default;
+  /// `owner` keeps `bytes` alive and unchanged.
+  Payload(std::shared_ptr<const void> owner, std::span<const std::byte> bytes)
+      : owner_(std::move(owner)), bytes_(bytes) {}
+
+  /// Of a container of floats that nobody changes any more.
+  template <class Container>
+  static Payload of(std::shared_ptr<const Container> values) {
+    const auto bytes = std::as_bytes(std::span(*values));
+    return Payload(std::move(values), bytes);
+  }
+
+  /// Little-endian values; not necessarily aligned.
+  std::span<const std::byte> bytes() const { return bytes_; }
+  const std::byte* data() const { return bytes_.data(); }
+  std::size_t size() const { return bytes_.size(); }
+  bool empty() const { return bytes_.empty(); }
+  const std::shared_ptr<const void>& owner() const { return owner_; }
+
+ private:
+  std::shared_ptr<const void> owner_;
+  std::span<const std::byte> bytes_;
+};
+
+}  // namespace ringps
