@@ -1,6 +1,7 @@
 // A value or an error: for outcomes that a user, a peer or a disk can cause. Our own bugs use check.hpp.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
@@ -10,9 +11,15 @@
 
 namespace ringps {
 
+enum class ErrorKind : std::uint8_t {
+  ordinary,
+  fsync_failed,  ///< the disk may have lost what it had accepted, and later calls would not say so: end the process
+};
+
 /// What went wrong, in words for the person who has to mend it: what was found, what was expected, where, what to do.
 struct Error {
   std::string message;
+  ErrorKind kind = ErrorKind::ordinary;
 };
 
 template <class T>
@@ -46,6 +53,11 @@ class [[nodiscard]] Result {
     check(!ok(), "Result has no error");
     return std::get<1>(state_).message;
   }
+  /// The whole error, for handing it on.
+  const Error& failure() const {
+    check(!ok(), "Result has no error");
+    return std::get<1>(state_);
+  }
 
  private:
   std::variant<T, Error> state_;
@@ -63,6 +75,10 @@ class [[nodiscard]] Result<void> {
   const std::string& error() const {
     check(!ok(), "Result has no error");
     return error_->message;
+  }
+  const Error& failure() const {
+    check(!ok(), "Result has no error");
+    return *error_;
   }
 
  private:
