@@ -25,6 +25,7 @@ struct Timeouts {
   Duration probe_timeout = std::chrono::milliseconds(150);       ///< the same for a member whose connection broke
   Duration request_timeout = std::chrono::milliseconds(500);     ///< silence after which a request is sent again
   Duration form_timeout = std::chrono::seconds(30);              ///< for the first view to form
+  Duration coordinator_timeout = std::chrono::minutes(10);       ///< a member outlives its coordinator by this
 };
 
 struct CheckpointRule {

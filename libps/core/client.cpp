@@ -1,0 +1,381 @@
+#include "libps/core/client.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "libps/core/assignment.hpp"
+
+namespace ringps {
+namespace {
+
+constexpr Duration patience_max = std::chrono::seconds(8);
+
+/// The bytes of a part of `flat`: in place where they lie together, else copied together.
+template <class Spans>
+Payload gather(const Spans& spans, std::size_t elements, const std::shared_ptr<const Floats>& flat) {
+  if (spans.size() == 1) {
+    return Payload(flat, std::as_bytes(std::span(*flat).subspan(spans.front().offset, elements)));
+  }
+  auto together = std::make_shared<Floats>();
+  together->reserve(elements);
+  for (const auto& span : spans) {
+    const auto first = flat->begin() + static_cast<std::ptrdiff_t>(span.offset);
+    together->insert(together->end(), first, first + static_cast<std::ptrdiff_t>(span.elements));
+  }
+  return Payload::of(std::shared_ptr<const Floats>(std::move(together)));
+}
+
+template <class Spans>
+void scatter(const Spans& spans, const Payload& payload, Floats& flat) {
+  const std::byte* from = payload.data();
+  for (const auto& span : spans) {
+    std::memcpy(flat.data() + span.offset, from, span.elements * sizeof(float));
+    from += span.elements * sizeof(float);
+  }
+}
+
+}  // namespace
+
+ClientCore::ClientCore(const JobSpec& job, WorkerId id, Incarnation incarnation)
+    : job_(job),
+      id_(std::move(id)),
+      incarnation_(incarnation),
+      table_(job.tensors, job.block_elements),
+      block_arrived_(table_.size(), 0) {}
+
+// ---- views ----------------------------------------------------------------------------------------------------------
+
+bool ClientCore::cut_parts() {
+  parts_.clear();
+  const Placement placement(view_, table_, job_.virtual_nodes, job_.replicas);
+  for (std::uint32_t server = 0; server < view_.servers.size(); ++server) {
+    std::size_t bytes = job_.message_bytes;  // full: the first block opens a part
+    for (const BlockId block : placement.owned(server)) {
+      const auto& at = table_[block];
+      const std::size_t block_bytes = std::size_t{at.elements} * sizeof(float);
+      if (bytes + block_bytes > job_.message_bytes) {
+        parts_.emplace_back().server = server;
+        bytes = 0;
+      }
+      bytes += block_bytes;
+      parts_.back().blocks.push_back(block);
+      parts_.back().elements += at.elements;
+    }
+  }
+  for (Part& part : parts_) {
+    part.runs = table_.runs(part.blocks);
+    for (std::size_t block = 0; const BlockRun& run : part.runs) {
+      Span span{table_[part.blocks[block]].flat_offset, 0};
+      for (std::uint32_t i = 0; i < run.count; ++i) {
+        span.elements += table_[part.blocks[block++]].elements;
+      }
+      part.spans.push_back(span);
+    }
+  }
+  return placement.digest() == view_.placement_digest;
+}
+
+void ClientCore::on_view(Time now, const View& view, Effects& effects) {
+  if (view.epoch <= view_.epoch) {
+    return;
+  }
+  const bool rolled_back = view.restore.epoch != view_.restore.epoch;
+  view_ = view;
+  requests_.clear();
+  if (!cut_parts()) {
+    effects.push_back(GiveUp{"the placement computed from view " + std::to_string(view.epoch.value) +
+                             " is not the one that the view's digest stands for: the programs differ"});
+    return;
+  }
+  slices_ = view.slices_of(id_.value);
+  if (phase_ == Phase::finished && !rolled_back) {
+    return;
+  }
+  if (slices_.empty()) {
+    phase_ = Phase::idle;
+  } else if (phase_ == Phase::training && !rolled_back) {
+    resume_iteration(now, effects);
+  } else {
+    start_sync(now, effects);
+  }
+}
+
+// ---- bringing one version together ----------------------------------------------------------------------------------
+
+void ClientCore::start_sync(Time now, Effects& effects) {
+  phase_ = Phase::syncing;
+  requests_.clear();
+  gradients_.clear();
+  renew_next();
+  for (std::size_t p = 0; p < parts_.size(); ++p) {
+    parts_[p].arrived = false;
+    request(now, p, Pull{newest_version, true, parts_[p].runs}, {}, effects);
+  }
+}
+
+void ClientCore::finish_sync(Time now, Effects& effects) {
+  // Blocks are at most one version apart, and all keep the one before: the oldest that came is to be had everywhere.
+  Iteration oldest = parts_.front().version;
+  for (const Part& part : parts_) {
+    oldest = std::min(oldest, part.version);
+  }
+  for (std::size_t p = 0; p < parts_.size(); ++p) {
+    if (parts_[p].version != oldest) {
+      parts_[p].arrived = false;
+      request(now, p, Pull{oldest, true, parts_[p].runs}, {}, effects);
+    }
+  }
+  if (!all_arrived()) {
+    return;
+  }
+  version_ = oldest;
+  weights_ = std::move(next_);
+  compute_weights_ = weights_;
+  effects.push_back(Reached{{version_, view_.restore.epoch, weights_}});
+  begin_iteration(now, effects);
+}
+
+// ---- one iteration --------------------------------------------------------------------------------------------------
+
+bool ClientCore::wants_values(Iteration version) const {
+  return version.value % job_.refresh_interval == 0 || version == job_.iterations ||
+         (job_.evaluate_interval != 0 && version.value % job_.evaluate_interval == 0);
+}
+
+bool ClientCore::contributes_to(const Part& part, SliceId slice) const {
+  return contributes(job_, slice, view_.servers[part.server].id.value);
+}
+
+std::optional<SliceId> ClientCore::first_contributor(const Part& part) const {
+  const auto at = std::find_if(slices_.begin(), slices_.end(), [&](SliceId slice) { return contributes_to(part, slice); });
+  return at == slices_.end() ? std::nullopt : std::optional(*at);
+}
+
+void ClientCore::begin_iteration(Time now, Effects& effects) {
+  requests_.clear();
+  gradients_.clear();
+  if (version_ == job_.iterations) {
+    phase_ = Phase::finished;
+    return;
+  }
+  phase_ = Phase::training;
+  renew_next();
+  std::fill(block_arrived_.begin(), block_arrived_.end(), std::uint8_t{0});
+  for (Part& part : parts_) {
+    part.arrived = false;
+  }
+  follow_others(now, effects);
+}
+
+/// After a change of the view: parts are cut anew, what has arrived stays, and the rest is asked for again.
+void ClientCore::resume_iteration(Time now, Effects& effects) {
+  for (Part& part : parts_) {
+    part.arrived = std::all_of(part.blocks.begin(), part.blocks.end(),
+                               [&](BlockId block) { return block_arrived_[block.value] != 0; });
+  }
+  if (all_arrived()) {
+    finish_iteration(now, effects);
+    return;
+  }
+  follow_others(now, effects);
+  for (const auto& [slice, gradient] : gradients_) {
+    if (std::find(slices_.begin(), slices_.end(), slice) != slices_.end()) {
+      send_slice(now, slice, gradient, effects);
+    }
+  }
+}
+
+/// Servers to which none of our slices contributes are only waited for, so that nobody runs ahead of anybody.
+void ClientCore::follow_others(Time now, Effects& effects) {
+  for (std::size_t p = 0; p < parts_.size(); ++p) {
+    if (!parts_[p].arrived && !first_contributor(parts_[p])) {
+      request(now, p, Pull{version_.next(), wants_values(version_.next()), parts_[p].runs}, {}, effects);
+    }
+  }
+}
+
+std::optional<ClientCore::Task> ClientCore::next_task() const {
+  if (phase_ == Phase::training) {
+    for (const SliceId slice : slices_) {
+      if (!gradients_.contains(slice)) {
+        return Task{version_.next(), slice, compute_weights_};
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+void ClientCore::contribute(Time now, const Task& task, std::shared_ptr<const Floats> gradient, Effects& effects) {
+  const bool mine = std::find(slices_.begin(), slices_.end(), task.slice) != slices_.end();
+  if (phase_ != Phase::training || task.iteration != version_.next() || task.weights != compute_weights_ || !mine) {
+    return;
+  }
+  const auto& kept = gradients_[task.slice] = std::move(gradient);
+  send_slice(now, task.slice, kept, effects);
+}
+
+void ClientCore::send_slice(Time now, SliceId slice, const std::shared_ptr<const Floats>& gradient, Effects& effects) {
+  const Iteration iteration = version_.next();
+  for (std::size_t p = 0; p < parts_.size(); ++p) {
+    const Part& part = parts_[p];
+    if (part.arrived || !contributes_to(part, slice)) {
+      continue;
+    }
+    Payload payload = gather(part.spans, part.elements, gradient);
+    // One answer with values per part is enough: that to the first of our slices.
+    if (wants_values(iteration) && slice == first_contributor(part)) {
+      request(now, p, PushPull{iteration, slice, part.runs}, std::move(payload), effects);
+    } else {
+      request(now, p, Push{iteration, slice, part.runs}, std::move(payload), effects);
+    }
+  }
+}
+
+void ClientCore::finish_iteration(Time now, Effects& effects) {
+  version_ = version_.next();
+  std::shared_ptr<const Floats> values;
+  if (wants_values(version_)) {
+    spare_ = std::exchange(weights_, std::move(next_));
+    values = weights_;
+    if (version_.value % job_.refresh_interval == 0) {
+      compute_weights_ = weights_;
+    }
+  }
+  effects.push_back(Reached{{version_, view_.restore.epoch, std::move(values)}});
+  begin_iteration(now, effects);
+}
+
+void ClientCore::renew_next() {
+  if (next_ && next_.use_count() == 1) {
+    return;
+  }
+  if (spare_ && spare_.use_count() == 1) {
+    next_ = std::move(spare_);
+    return;
+  }
+  next_ = std::make_shared<Floats>(table_.flat_elements(), 0.0F);
+}
+
+// ---- messages -------------------------------------------------------------------------------------------------------
+
+void ClientCore::request(Time now, std::size_t part, Body body, Payload payload, Effects& effects) {
+  last_request_ = last_request_.next();
+  const Duration patience = job_.timeouts.request_timeout;
+  const auto [at, added] =
+      requests_.emplace(last_request_, Request{part, std::move(body), std::move(payload), now + patience, patience});
+  send(last_request_, at->second, effects);
+}
+
+void ClientCore::send(RequestId id, const Request& request, Effects& effects) const {
+  effects.push_back(Send{
+      parts_[request.part].server,
+      {{job_.cluster, Role::worker, id_.value, incarnation_, view_.epoch, id}, request.body, request.payload}});
+}
+
+void ClientCore::on_message(Time now, Message message, Effects& effects) {
+  const Envelope& envelope = message.envelope;
+  if (envelope.cluster != job_.cluster || envelope.role != Role::server) {
+    return;
+  }
+  if (auto* stale = std::get_if<Stale>(&message.body)) {
+    on_view(now, stale->view, effects);
+    return;
+  }
+  const auto at = requests_.find(envelope.request);
+  if (at == requests_.end() || envelope.epoch != view_.epoch ||
+      view_.servers[parts_[at->second.part].server].id.value != envelope.sender) {
+    return;  // an answer to what has been answered or given up
+  }
+  const std::size_t part = at->second.part;
+  if (const auto* refused = std::get_if<Refused>(&message.body)) {
+    on_refused(now, *refused, envelope.sender, effects);
+  } else if (const auto* values = std::get_if<Values>(&message.body)) {
+    if (message.payload.size() != parts_[part].elements * sizeof(float)) {
+      return;  // not what was asked for; the request is repeated
+    }
+    requests_.erase(at);
+    on_arrived(now, part, values->iteration, message.payload, effects);
+  } else if (const auto* ack = std::get_if<Ack>(&message.body)) {
+    const bool all_that_is_wanted = !std::holds_alternative<PushPull>(at->second.body) && !wants_values(version_.next());
+    requests_.erase(at);
+    if (all_that_is_wanted) {
+      on_arrived(now, part, ack->iteration, {}, effects);
+    }
+  }
+}
+
+void ClientCore::on_arrived(Time now, std::size_t p, Iteration version, const Payload& payload, Effects& effects) {
+  Part& part = parts_[p];
+  if (part.arrived || (phase_ == Phase::training && version != version_.next())) {
+    return;
+  }
+  part.arrived = true;
+  part.version = version;
+  if (!payload.empty()) {
+    scatter(part.spans, payload, *next_);
+  }
+  if (phase_ == Phase::training) {
+    for (const BlockId block : part.blocks) {
+      block_arrived_[block.value] = 1;
+    }
+  }
+  if (all_arrived()) {
+    phase_ == Phase::training ? finish_iteration(now, effects) : finish_sync(now, effects);
+  }
+}
+
+void ClientCore::on_refused(Time now, const Refused& refused, const std::string& by, Effects& effects) {
+  switch (refused.reason) {
+    case RefusalReason::unknown_sender:  // a view on its way will say why
+    case RefusalReason::overloaded:
+      return;  // the request is repeated at its deadline
+    case RefusalReason::version_gone:  // everybody else has gone on without us
+      start_sync(now, effects);
+      return;
+    default:
+      effects.push_back(GiveUp{by + " refused a request of " + id_.value + ": " + refused.text});
+  }
+}
+
+bool ClientCore::all_arrived() const {
+  return std::all_of(parts_.begin(), parts_.end(), [](const Part& part) { return part.arrived; });
+}
+
+// ---- time -----------------------------------------------------------------------------------------------------------
+
+void ClientCore::on_tick(Time now, Effects& effects) {
+  for (auto& [id, request] : requests_) {
+    if (now >= request.deadline) {
+      request.patience = std::min(request.patience * 2, patience_max);
+      request.deadline = now + request.patience;
+      send(id, request, effects);
+    }
+  }
+}
+
+Time ClientCore::next_deadline() const {
+  Time earliest = time_never;
+  for (const auto& [id, request] : requests_) {
+    earliest = std::min(earliest, request.deadline);
+  }
+  return earliest;
+}
+
+std::string ClientCore::waiting_for() const {
+  std::string servers;
+  std::uint32_t last = 0xFFFFFFFF;
+  for (const auto& [id, request] : requests_) {
+    const std::uint32_t server = parts_[request.part].server;
+    if (std::exchange(last, server) != server && servers.find(view_.servers[server].id.value) == std::string::npos) {
+      servers += (servers.empty() ? "" : ", ") + view_.servers[server].id.value;
+    }
+  }
+  if (servers.empty()) {
+    return phase_ == Phase::idle ? "a slice to compute" : "";
+  }
+  const std::string what = phase_ == Phase::syncing ? "the weights" : "iteration " + std::to_string(version_.value + 1);
+  return what + " of " + servers;
+}
+
+}  // namespace ringps

@@ -1,0 +1,148 @@
+// The worker's side of the data plane: takes the weights from the servers, hands out the slices to compute, sends their
+// gradients to the blocks' primaries, and brings the next version together. Pure. Not thread-safe; owned by one loop.
+//
+// A worker holds nothing that cannot be rebuilt: after any change of the view it throws its open requests away and asks
+// again for whatever has not been answered, from the weights that it keeps until the whole iteration is done.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "libps/base/aligned.hpp"
+#include "libps/base/time.hpp"
+#include "libps/core/job.hpp"
+#include "libps/ring/layout.hpp"
+#include "libps/ring/view.hpp"
+#include "libps/wire/messages.hpp"
+
+namespace ringps {
+
+/// All weights of one version: the flat vector of libps/base/tensor.hpp.
+struct Weights {
+  Iteration version;
+  Epoch restore_epoch;  ///< the lineage they belong to
+  std::shared_ptr<const Floats> values;
+};
+
+class ClientCore {
+ public:
+  struct Send {
+    std::uint32_t server;  ///< index in view().servers
+    Message message;
+  };
+  struct Reached {  ///< every block is committed at weights.version
+    Weights weights;  ///< `values` is null where they were not asked for (see JobSpec::refresh_interval)
+  };
+  struct GiveUp {  ///< what no retry can mend; the run has to end
+    std::string text;
+  };
+  using Effect = std::variant<Send, Reached, GiveUp>;
+  using Effects = std::vector<Effect>;
+
+  /// A slice that this worker is to compute now.
+  struct Task {
+    Iteration iteration;
+    SliceId slice;
+    std::shared_ptr<const Floats> weights;  ///< to compute the gradient from
+  };
+
+  ClientCore(const JobSpec& job, WorkerId id, Incarnation incarnation);
+
+  void on_view(Time now, const View& view, Effects& effects);
+  void on_message(Time now, Message message, Effects& effects);  ///< from any server
+  void on_tick(Time now, Effects& effects);
+  Time next_deadline() const;
+
+  /// The next slice to compute; nothing while answers are awaited or when the run is over.
+  std::optional<Task> next_task() const;
+  /// The gradient of a task that next_task() gave, flat. Ignored if the task is no longer this worker's.
+  void contribute(Time now, const Task& task, std::shared_ptr<const Floats> gradient, Effects& effects);
+
+  /// The version of the weights that this worker has.
+  Iteration version() const { return version_; }
+  bool finished() const { return phase_ == Phase::finished; }
+  /// "iteration 61 waits for server1 and server2", or empty.
+  std::string waiting_for() const;
+  const BlockTable& table() const { return table_; }
+  const View& view() const { return view_; }
+
+ private:
+  enum class Phase : std::uint8_t {
+    idle,      ///< no view, or nothing to compute in it
+    syncing,   ///< bringing one version of all blocks together
+    training,  ///< has a version and works towards the next
+    finished,  ///< has the last version
+  };
+
+  /// A stretch of the flat vector.
+  struct Span {
+    std::size_t offset = 0;
+    std::size_t elements = 0;
+  };
+  /// Blocks of one server that travel in one message.
+  struct Part {
+    std::uint32_t server = 0;
+    std::vector<BlockId> blocks;
+    std::vector<BlockRun> runs;  ///< the same blocks
+    std::vector<Span> spans;     ///< where each run lies
+    std::size_t elements = 0;
+    // Of the iteration (or sync) under way:
+    bool arrived = false;
+    Iteration version;
+  };
+  struct Request {
+    std::size_t part = 0;
+    Body body;
+    Payload payload;
+    Time deadline;
+    Duration patience;
+  };
+
+  bool cut_parts();
+  void start_sync(Time now, Effects& effects);
+  void finish_sync(Time now, Effects& effects);
+  void begin_iteration(Time now, Effects& effects);
+  void resume_iteration(Time now, Effects& effects);
+  void send_slice(Time now, SliceId slice, const std::shared_ptr<const Floats>& gradient, Effects& effects);
+  void follow_others(Time now, Effects& effects);
+  void finish_iteration(Time now, Effects& effects);
+  void on_arrived(Time now, std::size_t part, Iteration version, const Payload& payload, Effects& effects);
+  void on_refused(Time now, const Refused& refused, const std::string& by, Effects& effects);
+  void request(Time now, std::size_t part, Body body, Payload payload, Effects& effects);
+  void send(RequestId id, const Request& request, Effects& effects) const;
+  void renew_next();
+  bool all_arrived() const;
+  bool wants_values(Iteration version) const;
+  bool contributes_to(const Part& part, SliceId slice) const;
+  std::optional<SliceId> first_contributor(const Part& part) const;
+
+  // Constant after construction.
+  const JobSpec& job_;
+  const WorkerId id_;
+  const Incarnation incarnation_;
+  const BlockTable table_;
+
+  // Follows from the view.
+  View view_;
+  std::vector<SliceId> slices_;  ///< this worker's
+  std::vector<Part> parts_;
+
+  Phase phase_ = Phase::idle;
+  Iteration version_;                             ///< of the weights when training
+  std::shared_ptr<Floats> weights_;               ///< newest version that was asked for; never changed once whole
+  std::shared_ptr<const Floats> compute_weights_;  ///< what gradients are computed from (refresh_interval)
+  std::shared_ptr<Floats> next_;                  ///< being brought together; parts write disjoint ranges
+  std::shared_ptr<Floats> spare_;                 ///< an older one, written again once nobody else holds it
+  std::vector<std::uint8_t> block_arrived_;       ///< per block: version_ + 1 is in next_ (or known committed)
+  std::map<SliceId, std::shared_ptr<const Floats>> gradients_;  ///< of iteration version_ + 1, by slice
+
+  std::map<RequestId, Request> requests_;  ///< unanswered
+  RequestId last_request_;
+};
+
+}  // namespace ringps

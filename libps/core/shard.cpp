@@ -1,0 +1,547 @@
+#include "libps/core/shard.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "libps/base/check.hpp"
+#include "libps/core/assignment.hpp"
+#include "libps/core/bounds.hpp"
+#include "libps/optim/initialise.hpp"
+#include "libps/optim/reduce.hpp"
+
+namespace ringps {
+namespace {
+
+bool is_worker_of(const View& view, const Envelope& envelope) {
+  const auto index = view.worker_index(envelope.sender);
+  return index && view.workers[*index].incarnation == envelope.incarnation;
+}
+
+}  // namespace
+
+Shard::Shard(const JobSpec& job, ServerId id, Incarnation incarnation)
+    : job_(job), id_(std::move(id)), incarnation_(incarnation), table_(job.tensors, job.block_elements) {}
+
+// ---- views and restores ---------------------------------------------------------------------------------------------
+
+void Shard::on_view(const View& view, Effects& effects) {
+  if (view.epoch <= view_.epoch) {
+    return;
+  }
+  const bool rolled_back = view.restore.epoch != view_.restore.epoch;
+  view_ = view;
+  // Whoever still waits will ask again under the new epoch; contributions that came stay, they are the same bits.
+  waiters_.clear();
+  waiters_free_.clear();
+  for (Block& block : blocks_) {
+    block.first_waiter = none;
+  }
+  if (rolled_back) {
+    take_ownership(effects);
+  }
+  unpark(effects);
+}
+
+void Shard::take_ownership(Effects& effects) {
+  restored_ = false;
+  slices_.clear();
+  slot_of_slice_.assign(job_.slices, none);
+  for (std::uint32_t s = 0; s < job_.slices; ++s) {
+    if (contributes(job_, SliceId{s}, id_.value)) {
+      slot_of_slice_[s] = static_cast<std::uint32_t>(slices_.size());
+      slices_.push_back(SliceId{s});
+    }
+  }
+  blocks_.clear();
+  local_of_.assign(table_.size(), none);
+  const Placement placement(view_, table_, job_.virtual_nodes, job_.replicas);
+  RestoreBlocks restore{view_.restore, {}};
+  if (const auto self = view_.server_index(id_.value)) {
+    restore.blocks = placement.owned(*self);
+  }
+  for (const BlockId id : restore.blocks) {
+    local_of_[id.value] = static_cast<Local>(blocks_.size());
+    Block& block = blocks_.emplace_back();
+    block.id = id;
+    block.version = view_.restore.iteration;
+  }
+  contributions_.assign(blocks_.size() * slices_.size(), {});
+  kept_.clear();
+  kept_free_.clear();
+  held_.clear();
+  gathered_ = {};
+  newest_ = view_.restore.iteration;
+  next_checkpoint_ = first_checkpoint(job_, view_.restore.iteration);
+  if (!view_.restore.checkpoint.empty()) {
+    effects.push_back(std::move(restore));
+    return;
+  }
+  std::vector<BlockBuffer> buffers;
+  for (const BlockId id : restore.blocks) {
+    const auto& at = table_[id];
+    auto buffer = std::make_shared<Floats>(std::size_t{at.elements} * (1 + job_.optimizer.state_per_element()), 0.0F);
+    initialise(table_.tensor(at.tensor), job_.seed, at.tensor_offset, std::span(*buffer).first(at.elements));
+    buffers.push_back(std::move(buffer));
+  }
+  on_restored(view_.restore.epoch, std::move(buffers), effects);
+}
+
+void Shard::on_restored(Epoch restore_epoch, std::vector<BlockBuffer> buffers, Effects& effects) {
+  if (restored_ || restore_epoch != view_.restore.epoch) {
+    return;
+  }
+  check(buffers.size() == blocks_.size(), "a restore brings every owned block");
+  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    blocks_[i].current = std::move(buffers[i]);
+  }
+  restored_ = true;
+  if (view_.restore.iteration == job_.iterations) {  // resumed after its end: only the last checkpoint is missing
+    for (const Block& block : blocks_) {
+      hold_for_checkpoint(block, effects);
+    }
+  }
+  unpark(effects);
+}
+
+// ---- messages -------------------------------------------------------------------------------------------------------
+
+void Shard::on_message(const Route& from, Message message, Effects& effects) {
+  const Envelope& envelope = message.envelope;
+  if (envelope.cluster != job_.cluster || envelope.role != Role::worker) {
+    refuse(from, envelope.request, RefusalReason::unknown_sender,
+           "this is a server of the cluster '" + job_.cluster + "'; it speaks with that cluster's workers only", effects);
+    return;
+  }
+  // The one place where epochs are compared.
+  if (envelope.epoch < view_.epoch) {
+    ++counters_.stale;
+    reply(from, envelope.request, Stale{view_}, {}, effects);
+    return;
+  }
+  if (envelope.epoch > view_.epoch) {
+    effects.push_back(FetchView{});
+    park(from, std::move(message));
+    return;
+  }
+  if (!is_worker_of(view_, envelope)) {
+    refuse(from, envelope.request, RefusalReason::unknown_sender,
+           "'" + envelope.sender + "' in this incarnation is not a worker of view " + std::to_string(view_.epoch.value),
+           effects);
+    return;
+  }
+  if (!restored_) {
+    park(from, std::move(message));
+    return;
+  }
+  dispatch(from, std::move(message), effects);
+}
+
+void Shard::dispatch(const Route& from, Message message, Effects& effects) {
+  if (const auto* push_pull = std::get_if<PushPull>(&message.body)) {
+    on_contribution(from, message, *push_pull, true, effects);
+  } else if (const auto* push = std::get_if<Push>(&message.body)) {
+    on_contribution(from, message, *push, false, effects);
+  } else if (const auto* pull = std::get_if<Pull>(&message.body)) {
+    on_pull(from, message, *pull, effects);
+  } else {
+    refuse(from, message.envelope.request, RefusalReason::malformed, "a server takes Push, PushPull and Pull only", effects);
+  }
+}
+
+void Shard::park(const Route& from, Message message) {
+  parked_bytes_ += message.payload.size();
+  parked_.push_back({from, std::move(message)});
+  // The oldest go first: whoever sent them asks again, and a view that never comes must not fill the memory.
+  while (parked_.size() > bounds::parked_messages_max || parked_bytes_ > bounds::parked_bytes_max) {
+    parked_bytes_ -= parked_.front().message.payload.size();
+    parked_.pop_front();
+  }
+}
+
+void Shard::unpark(Effects& effects) {
+  std::deque<Parked> parked = std::exchange(parked_, {});
+  parked_bytes_ = 0;
+  for (Parked& each : parked) {
+    on_message(each.from, std::move(each.message), effects);
+  }
+}
+
+bool Shard::locate(const std::vector<BlockRun>& runs, std::vector<Local>& blocks, std::size_t& elements,
+                   const Route& from, const Message& message, Effects& effects) {
+  blocks.clear();
+  elements = 0;
+  for (const BlockRun& run : runs) {
+    const auto first = table_.find(run);
+    if (!first) {
+      refuse(from, message.envelope.request, RefusalReason::malformed,
+             "blocks " + std::to_string(run.first) + " + " + std::to_string(run.count) + " of tensor " +
+                 std::to_string(run.tensor) + " are not in the model",
+             effects);
+      return false;
+    }
+    for (std::uint32_t i = 0; i < run.count; ++i) {
+      const BlockId id{first->value + i};
+      const Local local = local_of_[id.value];
+      if (local == none || blocks.size() == blocks_.size()) {
+        refuse(from, message.envelope.request, RefusalReason::not_primary,
+               "'" + id_.value + "' is not the primary of block " + table_.name(id) + " in epoch " +
+                   std::to_string(view_.epoch.value) + ", or the request names it twice",
+               effects);
+        return false;
+      }
+      blocks.push_back(local);
+      elements += table_[id].elements;
+    }
+  }
+  if (blocks.empty()) {
+    refuse(from, message.envelope.request, RefusalReason::malformed, "a request without blocks", effects);
+    return false;
+  }
+  return true;
+}
+
+template <class Request>
+void Shard::on_contribution(const Route& from, const Message& message, const Request& request, bool want_values,
+                            Effects& effects) {
+  std::size_t elements = 0;
+  if (!locate(request.runs, located_, elements, from, message, effects)) {
+    return;
+  }
+  const RequestId id = message.envelope.request;
+  if (message.payload.size() != elements * sizeof(float)) {
+    refuse(from, id, RefusalReason::malformed,
+           "payload of " + std::to_string(message.payload.size()) + " bytes for blocks of " +
+               std::to_string(elements * sizeof(float)),
+           effects);
+    return;
+  }
+  if (request.slice.value >= job_.slices || slot_of_slice_[request.slice.value] == none) {
+    refuse(from, id, RefusalReason::malformed,
+           "slice " + std::to_string(request.slice.value) + " does not contribute to '" + id_.value + "'", effects);
+    return;
+  }
+  const bool ahead = std::any_of(located_.begin(), located_.end(), [&](Local local) {
+    return request.iteration.value > blocks_[local].version.value + 1;
+  });
+  if (ahead || request.iteration.value > job_.iterations.value) {
+    refuse(from, id, RefusalReason::version_gone,
+           "a contribution to iteration " + std::to_string(request.iteration.value) + ", which is too far ahead", effects);
+    return;
+  }
+  if (!payload_is_finite(from, message, request.iteration, request.slice, located_, effects)) {
+    return;
+  }
+  std::vector<Local> blocks = located_;  // applying may answer others, who gather by their own lists
+  count(blocks, slot_of_slice_[request.slice.value], message.payload, request.iteration, effects);
+  wait({from, message.envelope.sender, id, request.iteration, want_values, request.runs, std::move(blocks)}, effects);
+}
+
+bool Shard::payload_is_finite(const Route& from, const Message& message, Iteration iteration, SliceId slice,
+                              const std::vector<Local>& blocks, Effects& effects) {
+  const std::size_t elements = message.payload.size() / sizeof(float);
+  std::size_t bad = first_not_finite(message.payload.data(), elements);
+  if (bad == elements) {
+    return true;
+  }
+  for (const Local local : blocks) {
+    const auto& at = table_[blocks_[local].id];
+    if (bad < at.elements) {
+      refuse(from, message.envelope.request, RefusalReason::not_finite,
+             "iteration " + std::to_string(iteration.value) + ", slice " + std::to_string(slice.value) + ", tensor '" +
+                 table_.tensor(at.tensor).name + "': element " + std::to_string(at.tensor_offset + bad) +
+                 " of the gradient is NaN or infinite; a smaller learning rate or cleaner data may help",
+             effects);
+      break;
+    }
+    bad -= at.elements;
+  }
+  return false;
+}
+
+void Shard::count(const std::vector<Local>& blocks, std::uint32_t slot, const Payload& payload, Iteration iteration,
+                  Effects& effects) {
+  // The payload is kept until the last block that needs it has been reduced.
+  std::uint32_t index = static_cast<std::uint32_t>(kept_.size());
+  if (kept_free_.empty()) {
+    kept_.emplace_back();
+  } else {
+    index = kept_free_.back();
+    kept_free_.pop_back();
+  }
+  kept_[index] = {payload, 1};  // 1: this function
+  std::size_t offset = 0;
+  for (const Local local : blocks) {
+    Block& block = blocks_[local];
+    Contribution& contribution = contributions_[local * slices_.size() + slot];
+    if (iteration.value != block.version.value + 1 || contribution.values != nullptr) {
+      ++counters_.duplicates;
+    } else {
+      contribution = {payload.data() + offset, index};
+      ++kept_[index].uses;
+      ++block.contributed;
+      if (complete(block)) {
+        apply_block(local, effects);
+      }
+    }
+    offset += std::size_t{table_[block.id].elements} * sizeof(float);
+  }
+  if (--kept_[index].uses == 0) {
+    kept_[index].payload = {};
+    kept_free_.push_back(index);
+  }
+}
+
+void Shard::on_pull(const Route& from, const Message& message, const Pull& pull, Effects& effects) {
+  std::size_t elements = 0;
+  if (!locate(pull.runs, located_, elements, from, message, effects)) {
+    return;
+  }
+  Iteration wanted = pull.iteration;
+  if (wanted == newest_version) {
+    wanted = blocks_[located_.front()].version;
+    for (const Local local : located_) {
+      wanted = std::min(wanted, blocks_[local].version);
+    }
+  }
+  if (wanted.value > job_.iterations.value) {
+    refuse(from, message.envelope.request, RefusalReason::version_gone,
+           "version " + std::to_string(wanted.value) + " is beyond the last iteration", effects);
+    return;
+  }
+  wait({from, message.envelope.sender, message.envelope.request, wanted, pull.want_values, pull.runs, located_}, effects);
+}
+
+// ---- from one version to the next -----------------------------------------------------------------------------------
+
+bool Shard::complete(const Block& block) const {
+  // With CheckpointRule::wait nobody passes a checkpoint before it is committed and the next one is named.
+  const bool gated = job_.checkpoint.wait && block.version >= next_checkpoint_;
+  return block.contributed == slices_.size() && !gated;
+}
+
+BlockBuffer Shard::next_buffer(Block& block) const {
+  if (block.spare && block.spare.use_count() == 1) {
+    return std::move(block.spare);
+  }
+  return std::make_shared<Floats>(block.current->size());
+}
+
+void Shard::apply_block(Local local, Effects& effects) {
+  Block& block = blocks_[local];
+  const std::size_t elements = table_[block.id].elements;
+  Contribution* const contributions = &contributions_[local * slices_.size()];
+  pointers_.clear();
+  for (std::size_t slot = 0; slot < slices_.size(); ++slot) {
+    pointers_.push_back(contributions[slot].values);
+  }
+  gradient_.resize(std::max(gradient_.size(), elements));
+  const std::span gradient(gradient_.data(), elements);
+  reduce(pointers_, reduction_scale(job_), gradient);
+
+  BlockBuffer next = next_buffer(block);
+  const std::span<const float> current(*block.current);
+  const std::span<float> result(*next);
+  apply(job_.optimizer, current.first(elements), current.subspan(elements), gradient, result.first(elements),
+        result.subspan(elements));
+  block.spare = std::exchange(block.previous, std::exchange(block.current, std::move(next)));
+  block.version = block.version.next();
+  block.contributed = 0;
+  newest_ = std::max(newest_, block.version);
+  ++counters_.blocks_applied;
+  for (std::size_t slot = 0; slot < slices_.size(); ++slot) {
+    Kept& kept = kept_[contributions[slot].message];
+    if (--kept.uses == 0) {
+      kept.payload = {};
+      kept_free_.push_back(contributions[slot].message);
+    }
+    contributions[slot] = {};
+  }
+  hold_for_checkpoint(block, effects);
+  for (std::uint32_t waiter = std::exchange(block.first_waiter, none); waiter != none;) {
+    const std::uint32_t following = waiters_[waiter].next;
+    if (advance(waiter, effects)) {
+      waiters_[waiter] = {};
+      waiters_free_.push_back(waiter);
+    }
+    waiter = following;
+  }
+}
+
+// ---- checkpoints ----------------------------------------------------------------------------------------------------
+
+void Shard::hold_for_checkpoint(const Block& block, Effects& effects) {
+  if (block.version != next_checkpoint_ && block.version != job_.iterations) {
+    return;
+  }
+  auto& held = held_[block.version];
+  held.push_back({block.id, block.current});
+  if (held.size() == blocks_.size()) {
+    effects.push_back(WriteCheckpoint{block.version, view_.restore.epoch, std::move(held)});
+    held_.erase(block.version);
+  }
+}
+
+void Shard::on_checkpoint_begin(Iteration iteration, Epoch restore_epoch, Effects& effects) {
+  if (restore_epoch != view_.restore.epoch || iteration <= next_checkpoint_ || !restored_) {
+    return;
+  }
+  held_.erase(next_checkpoint_);  // superseded: the coordinator has given it up, or it is written
+  next_checkpoint_ = iteration;
+  if (newest_ > iteration) {
+    effects.push_back(Tell{CheckpointMissed{iteration, restore_epoch, newest_}});
+  } else if (iteration != job_.iterations) {  // the last version is held anyway
+    for (const Block& block : blocks_) {
+      if (block.version == iteration) {
+        hold_for_checkpoint(block, effects);
+      }
+    }
+  }
+  pass_gate(effects);
+}
+
+void Shard::pass_gate(Effects& effects) {
+  for (Local local = 0; local < blocks_.size(); ++local) {
+    if (complete(blocks_[local])) {
+      apply_block(local, effects);
+    }
+  }
+}
+
+// ---- answers --------------------------------------------------------------------------------------------------------
+
+void Shard::wait(Waiter waiter, Effects& effects) {
+  std::uint32_t index = static_cast<std::uint32_t>(waiters_.size());
+  if (!waiters_free_.empty()) {
+    index = waiters_free_.back();
+    waiters_free_.pop_back();
+    waiters_[index] = std::move(waiter);
+  } else if (waiters_.size() < bounds::waiting_requests_max) {
+    waiters_.push_back(std::move(waiter));
+  } else {
+    refuse(waiter.from, waiter.request, RefusalReason::overloaded, "too many requests wait for an iteration", effects);
+    return;
+  }
+  if (advance(index, effects)) {
+    waiters_[index] = {};
+    waiters_free_.push_back(index);
+  }
+}
+
+bool Shard::advance(std::uint32_t index, Effects& effects) {
+  Waiter& waiter = waiters_[index];
+  for (; waiter.ready < waiter.blocks.size(); ++waiter.ready) {
+    Block& block = blocks_[waiter.blocks[waiter.ready]];
+    if (block.version < waiter.iteration) {
+      // A repeated request replaces itself: the first one's connection may be gone.
+      for (std::uint32_t at = block.first_waiter; at != none; at = waiters_[at].next) {
+        if (waiters_[at].request == waiter.request && waiters_[at].sender == waiter.sender) {
+          waiters_[at].from = waiter.from;
+          return true;
+        }
+      }
+      waiter.next = std::exchange(block.first_waiter, index);
+      return false;
+    }
+  }
+  answer(waiter, effects);
+  return true;
+}
+
+void Shard::answer(const Waiter& waiter, Effects& effects) {
+  if (!waiter.want_values) {
+    reply(waiter.from, waiter.request, Ack{waiter.iteration}, {}, effects);
+    return;
+  }
+  const bool kept = std::all_of(waiter.blocks.begin(), waiter.blocks.end(), [&](Local local) {
+    const Block& block = blocks_[local];
+    return block.version == waiter.iteration || (block.version.value == waiter.iteration.value + 1 && block.previous);
+  });
+  if (!kept) {
+    refuse(waiter.from, waiter.request, RefusalReason::version_gone,
+           "version " + std::to_string(waiter.iteration.value) + " is no longer kept", effects);
+    return;
+  }
+  reply(waiter.from, waiter.request, Values{waiter.iteration}, gather(waiter), effects);
+}
+
+Payload Shard::gather(const Waiter& waiter) {
+  const auto buffer_of = [&](const Block& block) -> const BlockBuffer& {
+    return block.version == waiter.iteration ? block.current : block.previous;
+  };
+  const auto bytes_of = [&](const Block& block) { return std::size_t{table_[block.id].elements} * sizeof(float); };
+  if (waiter.blocks.size() == 1) {  // no copy
+    const Block& block = blocks_[waiter.blocks.front()];
+    const BlockBuffer& buffer = buffer_of(block);
+    return Payload(buffer, std::as_bytes(std::span(*buffer)).first(bytes_of(block)));
+  }
+  if (gathered_.iteration == waiter.iteration && gathered_.runs == waiter.runs && !gathered_.payload.empty()) {
+    return gathered_.payload;
+  }
+  std::size_t bytes = 0;
+  for (const Local local : waiter.blocks) {
+    bytes += bytes_of(blocks_[local]);
+  }
+  auto values = std::make_shared<Floats>(bytes / sizeof(float));
+  auto* at = reinterpret_cast<std::byte*>(values->data());
+  for (const Local local : waiter.blocks) {
+    std::memcpy(at, buffer_of(blocks_[local])->data(), bytes_of(blocks_[local]));
+    at += bytes_of(blocks_[local]);
+  }
+  gathered_ = {waiter.iteration, waiter.runs, Payload::of(std::shared_ptr<const Floats>(std::move(values)))};
+  return gathered_.payload;
+}
+
+void Shard::reply(const Route& to, RequestId request, Body body, Payload payload, Effects& effects) const {
+  effects.push_back(Reply{
+      to,
+      {{job_.cluster, Role::server, id_.value, incarnation_, view_.epoch, request}, std::move(body), std::move(payload)}});
+}
+
+void Shard::refuse(const Route& to, RequestId request, RefusalReason reason, std::string text, Effects& effects) {
+  ++counters_.refused;
+  reply(to, request, Refused{reason, std::move(text)}, {}, effects);
+}
+
+// ---- what others may know -------------------------------------------------------------------------------------------
+
+Iteration Shard::version() const {
+  Iteration least = blocks_.empty() ? view_.restore.iteration : blocks_.front().version;
+  for (const Block& block : blocks_) {
+    least = std::min(least, block.version);
+  }
+  return least;
+}
+
+std::string Shard::waiting_for() const {
+  if (!restored_) {
+    return view_.epoch.value == 0 ? "a view" : "its blocks from " + view_.restore.checkpoint;
+  }
+  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    if (blocks_[i].contributed == 0) {
+      continue;
+    }
+    const std::string iteration = "iteration " + std::to_string(blocks_[i].version.value + 1);
+    for (std::size_t slot = 0; slot < slices_.size(); ++slot) {
+      if (contributions_[i * slices_.size() + slot].values == nullptr) {
+        const std::uint32_t worker = view_.slice_worker[slices_[slot].value];
+        return iteration + " waits for slice " + std::to_string(slices_[slot].value) + " of " +
+               (worker == no_worker ? "nobody" : view_.workers[worker].id.value);
+      }
+    }
+    return iteration + " waits for checkpoint " + std::to_string(next_checkpoint_.value);
+  }
+  return {};
+}
+
+std::vector<Shard::Observed> Shard::observe() const {
+  std::vector<Observed> observed;
+  for (const Block& block : blocks_) {
+    if (block.current) {
+      observed.push_back({block.id, block.version, block.current.get(), block.previous.get()});
+    }
+  }
+  return observed;
+}
+
+}  // namespace ringps
