@@ -1,0 +1,48 @@
+# `make` says what there is. Every target installs the Debian packages that it needs and that are missing.
+SEEDS ?= 1000
+BASE ?= debian:bookworm-slim
+export CTEST_PARALLEL_LEVEL ?= $(shell nproc)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test build simulate bench figures lint format images clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## Train on a cluster on this machine: configs/quickstart.yaml
+	build/bin/psctl run configs/quickstart.yaml
+
+test: build ## Build and run all tests
+	ctest --preset release
+
+build: ## Build the programs in release mode, into build/bin
+	scripts/install-dependencies build
+	cmake --preset release
+	cmake --build --preset release
+	ln -sf build/compile_commands.json compile_commands.json
+
+simulate: build ## Run SEEDS (default 1000) random fault schedules through the simulator
+	build/bin/simulate --seeds $(SEEDS)
+
+bench: build ## Build and run the benchmarks
+	cmake --build --preset release --target benches
+	for bench in build/bin/*_bench; do $$bench || exit 1; done
+
+figures: build ## Reproduce the published figures, into runs/figures
+	scripts/install-dependencies figures
+	scripts/figures
+
+lint: build ## Check format, code and scripts
+	scripts/install-dependencies lint
+	scripts/lint
+
+format: ## Format all C++ files in place
+	scripts/install-dependencies lint
+	git ls-files -z '*.cpp' '*.hpp' | xargs -0 clang-format-14 -i
+
+images: ## Build the container images on BASE (default debian:bookworm-slim)
+	scripts/install-dependencies images
+	BASE=$(BASE) scripts/build-images
+
+clean: ## Remove everything that was built
+	rm -rf build build-* compile_commands.json
