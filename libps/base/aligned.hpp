@@ -1,7 +1,9 @@
 // Float buffers that start at a multiple of 64 bytes, so that vectorised sums take the same order in every process.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
+#include <memory>
 #include <new>
 #include <vector>
 
@@ -22,5 +24,13 @@ struct AlignedAllocator {
 };
 
 using Floats = std::vector<float, AlignedAllocator<float>>;
+
+/// Whether nobody else holds the buffer, so that it may be written again. Others may have let go of it on another
+/// thread; what they read happened before.
+inline bool is_sole_owner(const std::shared_ptr<Floats>& buffer) {
+  const bool sole = buffer.use_count() == 1;
+  std::atomic_thread_fence(std::memory_order_acquire);
+  return sole;
+}
 
 }  // namespace ringps

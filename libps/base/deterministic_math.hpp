@@ -42,13 +42,16 @@ constexpr double exponential(double x) {
   return polynomial(rest, taylor) * power;
 }
 
-/// ln x for normal, finite x > 0.
+/// ln x for normal x > 0; NaN and infinity give themselves.
 constexpr double logarithm(double x) {
   using namespace deterministic_math;
   constexpr double ln2 = 0x1.62e42fefa39efp-1;
   constexpr std::uint64_t mantissa_bits = (std::uint64_t{1} << 52U) - 1;
   constexpr double series[] = {2.0,      2.0 / 3,  2.0 / 5,  2.0 / 7,  2.0 / 9,  2.0 / 11,
                                2.0 / 13, 2.0 / 15, 2.0 / 17, 2.0 / 19, 2.0 / 21, 2.0 / 23};
+  if (!(x <= 0x1.fffffffffffffp1023)) {
+    return x;
+  }
   // x = 2^exponent * mantissa with mantissa in [sqrt(1/2), sqrt(2)); ln by the series of 2 atanh(s).
   constexpr std::uint64_t half_root_mantissa = 0x6A09E667F3BCDULL;  // of sqrt(2)
   const std::uint64_t bits = std::bit_cast<std::uint64_t>(x);

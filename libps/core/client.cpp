@@ -247,10 +247,10 @@ void ClientCore::finish_iteration(Time now, Effects& effects) {
 }
 
 void ClientCore::renew_next() {
-  if (next_ && next_.use_count() == 1) {
+  if (next_ && is_sole_owner(next_)) {
     return;
   }
-  if (spare_ && spare_.use_count() == 1) {
+  if (spare_ && is_sole_owner(spare_)) {
     next_ = std::move(spare_);
     return;
   }
@@ -268,9 +268,8 @@ void ClientCore::request(Time now, std::size_t part, Body body, Payload payload,
 }
 
 void ClientCore::send(RequestId id, const Request& request, Effects& effects) const {
-  effects.push_back(Send{
-      parts_[request.part].server,
-      {{job_.cluster, Role::worker, id_.value, incarnation_, view_.epoch, id}, request.body, request.payload}});
+  Message message{{job_.cluster, Role::worker, id_.value, incarnation_, view_.epoch, id}, request.body, request.payload};
+  effects.emplace_back(Send{parts_[request.part].server, std::move(message)});
 }
 
 void ClientCore::on_message(Time now, Message message, Effects& effects) {

@@ -74,6 +74,7 @@ void Member::on_message(Time now, const Message& message, Effects& effects) {
       [&]<class T>(const T& body) {
         if constexpr (std::is_same_v<T, Joined>) {
           joined_ = true;
+          effects.push_back(Subscribe{body.broadcast});
         } else if constexpr (std::is_same_v<T, HeartbeatAnswer>) {
           on_answer(message, body, effects);
         } else if constexpr (std::is_same_v<T, ViewAnswer> || std::is_same_v<T, ViewPublished>) {

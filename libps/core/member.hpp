@@ -47,7 +47,10 @@ class Member {
   struct Heard {  ///< what the coordinator says of checkpoints and reports; a 0 says nothing, numbers may repeat
     HeartbeatAnswer answer;
   };
-  using Effect = std::variant<Send, Adopt, Heard, Ended>;
+  struct Subscribe {  ///< to the coordinator's PUB socket; may repeat
+    std::string endpoint;
+  };
+  using Effect = std::variant<Send, Subscribe, Adopt, Heard, Ended>;
   using Effects = std::vector<Effect>;
 
   /// What the data side is doing, for the heartbeats.

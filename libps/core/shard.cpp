@@ -321,7 +321,7 @@ bool Shard::complete(const Block& block) const {
 }
 
 BlockBuffer Shard::next_buffer(Block& block) const {
-  if (block.spare && block.spare.use_count() == 1) {
+  if (block.spare && is_sole_owner(block.spare)) {
     return std::move(block.spare);
   }
   return std::make_shared<Floats>(block.current->size());
@@ -493,9 +493,10 @@ Payload Shard::gather(const Waiter& waiter) {
 }
 
 void Shard::reply(const Route& to, RequestId request, Body body, Payload payload, Effects& effects) const {
-  effects.push_back(Reply{
-      to,
-      {{job_.cluster, Role::server, id_.value, incarnation_, view_.epoch, request}, std::move(body), std::move(payload)}});
+  Message message{{job_.cluster, Role::server, id_.value, incarnation_, view_.epoch, request},
+                  std::move(body),
+                  std::move(payload)};
+  effects.emplace_back(Reply{to, std::move(message)});
 }
 
 void Shard::refuse(const Route& to, RequestId request, RefusalReason reason, std::string text, Effects& effects) {

@@ -88,6 +88,12 @@ Result<Dataset> load_idx_folder(const std::filesystem::path& folder) {
   return Dataset{folder.string(), std::move(*train), std::move(*test)};
 }
 
+void keep_first(Images& images, std::size_t count) {
+  const std::size_t kept = std::min(count, images.count());
+  images.pixels.resize(kept * images.features);
+  images.labels.resize(kept);
+}
+
 std::string digest(const Dataset& dataset) {
   Sha256 sha256;
   for (const Images* images : {&dataset.train, &dataset.test}) {

@@ -16,6 +16,9 @@ namespace ringps {
 /// Labels are digits: 0 … label_classes - 1.
 inline constexpr std::uint32_t label_classes = 10;
 
+/// Pixels of one image of MNIST, and of a synthetic one: 28 x 28.
+inline constexpr std::size_t digit_features = 784;
+
 struct Images {
   std::size_t features = 0;          ///< pixels of one image
   std::vector<std::uint8_t> pixels;  ///< count() * features, image after image; 0: background, 255: full ink
@@ -26,6 +29,9 @@ struct Images {
     return std::span(pixels).subspan(index * features, features);
   }
 };
+
+/// Keeps the first `count` images, or all if there are fewer.
+void keep_first(Images& images, std::size_t count);
 
 /// Train and test images have the same number of features, and there is at least one of each.
 struct Dataset {

@@ -91,7 +91,7 @@ class Canvas {
   }
 
   double reach_;
-  std::array<double, synthetic_features> squared_distance_;
+  std::array<double, digit_features> squared_distance_;
 };
 
 /// Between b and c, at t in [0, 1], on the curve through all four. Source: Catmull and Rom 1974.
@@ -134,10 +134,9 @@ void draw_stroke(Canvas& canvas, const Stroke& stroke, const Hand& hand, Dice& d
 }
 
 Images draw_split(std::uint64_t seed, Split split, std::size_t count) {
-  Images images{synthetic_features, std::vector<std::uint8_t>(count * synthetic_features),
-                std::vector<std::uint8_t>(count)};
+  Images images{digit_features, std::vector<std::uint8_t>(count * digit_features), std::vector<std::uint8_t>(count)};
   for (std::size_t i = 0; i < count; ++i) {
-    const auto pixels = std::span(images.pixels).subspan(i * synthetic_features).first<synthetic_features>();
+    const auto pixels = std::span(images.pixels).subspan(i * digit_features).first<digit_features>();
     images.labels[i] = draw_digit(seed, split, i, pixels);
   }
   return images;
@@ -146,7 +145,7 @@ Images draw_split(std::uint64_t seed, Split split, std::size_t count) {
 }  // namespace
 
 std::uint8_t draw_digit(std::uint64_t seed, Split split, std::uint64_t index,
-                        std::span<std::uint8_t, synthetic_features> pixels) {
+                        std::span<std::uint8_t, digit_features> pixels) {
   const std::string_view purpose = split == Split::train ? "synthetic digits, train" : "synthetic digits, test";
   Dice dice(KeyedRandom(seed, purpose, index));
   const auto label = static_cast<std::uint8_t>(dice.below(label_classes));
@@ -158,7 +157,7 @@ std::uint8_t draw_digit(std::uint64_t seed, Split split, std::uint64_t index,
   for (const Stroke& stroke : glyph) {
     draw_stroke(canvas, stroke, hand, dice);
   }
-  for (std::size_t i = 0; i < synthetic_features; ++i) {
+  for (std::size_t i = 0; i < digit_features; ++i) {
     constexpr double fading = 0.3;
     const double shade = 1.0 - fading * dice.between(0.0, 1.0);
     pixels[i] = static_cast<std::uint8_t>(255.0 * shade * canvas.ink(i));

@@ -11,13 +11,13 @@
 namespace ringps {
 
 inline constexpr std::size_t synthetic_side = 28;  ///< pixels
-inline constexpr std::size_t synthetic_features = synthetic_side * synthetic_side;
+static_assert(synthetic_side * synthetic_side == digit_features);
 
 enum class Split : std::uint8_t { train, test };
 
 /// Draws one image and returns its label. A pure function of (seed, split, index), with the same bits on every machine.
 std::uint8_t draw_digit(std::uint64_t seed, Split split, std::uint64_t index,
-                        std::span<std::uint8_t, synthetic_features> pixels);
+                        std::span<std::uint8_t, digit_features> pixels);
 
 /// The images 0 … train - 1 and 0 … test - 1 of the two splits; both at least 1. About 100,000 images a second.
 Dataset synthetic_digits(std::uint64_t seed, std::size_t train, std::size_t test);

@@ -196,10 +196,11 @@ struct Evaluation {
 /// What a worker has measured since the coordinator last confirmed it. Kept and sent again until it is confirmed.
 struct Progress {
   static constexpr Kind kind = Kind::progress;
-  Epoch restore_epoch;
+  Epoch restore_epoch;  ///< the lineage in which it was measured
+  Epoch epoch;          ///< of the view in which the newest of the timings was completed
   std::vector<IterationTiming> timings;
   std::vector<Evaluation> evaluations;
-  static auto fields(auto& m) { return std::tie(m.restore_epoch, m.timings, m.evaluations); }
+  static auto fields(auto& m) { return std::tie(m.restore_epoch, m.epoch, m.timings, m.evaluations); }
 };
 
 struct GetStatus {
@@ -226,7 +227,8 @@ struct StopRun {
 /// Heard. A view that names the sender makes it a member.
 struct Joined {
   static constexpr Kind kind = Kind::joined;
-  static auto fields(auto&) { return std::tie(); }
+  std::string broadcast;  ///< endpoint of the coordinator's PUB socket
+  static auto fields(auto& m) { return std::tie(m.broadcast); }
 };
 
 /// How the run stands; the last word to those who did not hear the broadcast.
@@ -235,12 +237,14 @@ enum class RunState : std::uint8_t { forming = 0, running = 1, completed = 2, in
 struct HeartbeatAnswer {
   static constexpr Kind kind = Kind::heartbeat_answer;
   RunState state = RunState::forming;
+  Epoch restore_epoch;             ///< the lineage that the numbers below speak of
   Iteration committed_checkpoint;  ///< the newest one, 0 if none
   Iteration next_checkpoint;       ///< as CheckpointBegin
   Iteration timings_through;       ///< timings of all iterations up to here are known
   Iteration evaluations_through;   ///< the same for evaluations
   static auto fields(auto& m) {
-    return std::tie(m.state, m.committed_checkpoint, m.next_checkpoint, m.timings_through, m.evaluations_through);
+    return std::tie(m.state, m.restore_epoch, m.committed_checkpoint, m.next_checkpoint, m.timings_through,
+                    m.evaluations_through);
   }
 };
 
