@@ -1,0 +1,313 @@
+// The configuration of a run: every key of a configuration file with its default, its range and its meaning.
+// The structs hold the defaults; the table below each of them declares its keys (schema.hpp). To add a key, add a
+// member and a line here; nothing else lists them. What keys must satisfy together is in rules.cpp. Reading: load.hpp.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "libps/config/schema.hpp"
+#include "libps/core/job.hpp"
+#include "libps/optim/optimizer.hpp"
+
+namespace ringps {
+
+inline constexpr std::uint64_t iterations_max = 1'000'000'000'000;
+inline constexpr std::uint64_t samples_max = 10'000'000;
+
+struct ModelConfig {
+  enum class Kind : std::uint8_t { logistic_regression, softmax_regression, mlp };
+  enum class Initial : std::uint8_t { zeros, uniform, glorot };
+
+  Kind kind = Kind::logistic_regression;
+  std::vector<std::uint32_t> hidden;
+  std::optional<Initial> initial;  ///< set once loaded
+
+  static constexpr auto fields() {
+    using S = ModelConfig;
+    return std::tuple{
+        schema::shared("kind", &S::kind, "logistic_regression learns odd or even, the others the ten digits"),
+        schema::shared("hidden", &S::hidden, {1, 65536}, "widths of the 1 to 8 hidden layers; mlp only, default [256]"),
+        schema::shared("initial", &S::initial,
+                       "first weights; default: uniform in [0, 1) for logistic_regression, zeros for "
+                       "softmax_regression, glorot for mlp"),
+    };
+  }
+  friend bool operator==(const ModelConfig&, const ModelConfig&) = default;
+};
+
+struct DataConfig {
+  enum class Kind : std::uint8_t { synthetic, mnist };
+
+  Kind kind = Kind::synthetic;
+  std::string path;
+  std::uint64_t train_samples = 0;
+  std::uint64_t test_samples = 0;
+
+  static constexpr auto fields() {
+    using S = DataConfig;
+    return std::tuple{
+        schema::shared("kind", &S::kind, "synthetic is computed from the seed and needs no files"),
+        schema::local("path", &S::path, "folder of the data; empty: $RINGPS_DATA/mnist, then ~/.cache/ringps/mnist"),
+        schema::shared("train_samples", &S::train_samples, {0, samples_max}, "0: all; of synthetic data 10000"),
+        schema::shared("test_samples", &S::test_samples, {0, samples_max}, "0: all; of synthetic data 2000"),
+    };
+  }
+  friend bool operator==(const DataConfig&, const DataConfig&) = default;
+};
+
+struct TimeoutConfig {
+  std::uint32_t heartbeat_interval_ms = 50;
+  std::uint32_t failure_timeout_ms = 2000;
+  std::uint32_t probe_timeout_ms = 150;
+  std::uint32_t request_timeout_ms = 500;
+  std::uint32_t form_timeout_ms = 30'000;
+  std::uint32_t run_timeout_ms = 0;
+
+  static constexpr auto fields() {
+    using S = TimeoutConfig;
+    constexpr std::uint32_t hour = 3'600'000;
+    return std::tuple{
+        schema::shared("heartbeat_interval_ms", &S::heartbeat_interval_ms, {1, hour},
+                       "from a member to the coordinator"),
+        schema::shared("failure_timeout_ms", &S::failure_timeout_ms, {1, hour}, "silence that removes a member"),
+        schema::shared("probe_timeout_ms", &S::probe_timeout_ms, {1, hour},
+                       "the same for a member whose connection broke"),
+        schema::shared("request_timeout_ms", &S::request_timeout_ms, {1, hour}, "silence after which to ask again"),
+        schema::shared("form_timeout_ms", &S::form_timeout_ms, {1, hour}, "for all first members to join"),
+        schema::local("run_timeout_ms", &S::run_timeout_ms, {0, 168 * hour},
+                      "for the whole run, which then exits with 4; 0: none"),
+    };
+  }
+  friend bool operator==(const TimeoutConfig&, const TimeoutConfig&) = default;
+};
+
+struct ClusterConfig {
+  enum class Transport : std::uint8_t { tcp, ipc };
+  enum class Restart : std::uint8_t { needed, always, never };
+
+  std::uint32_t servers = 1;
+  std::uint32_t workers = 1;
+  WorkerScope worker_scope = WorkerScope::all;
+  std::uint32_t virtual_nodes = 100;
+  std::uint32_t block_elements = 65536;
+  std::uint32_t replicas = 1;
+  Transport transport = Transport::tcp;
+  std::string host = "127.0.0.1";
+  Restart restart = Restart::needed;
+  std::uint32_t message_bytes = 1U << 20U;
+  TimeoutConfig timeouts;
+
+  /// All workers of the run, whichever way `workers` counts them.
+  std::uint32_t total_workers() const { return worker_scope == WorkerScope::server ? servers * workers : workers; }
+
+  static constexpr auto fields() {
+    using S = ClusterConfig;
+    return std::tuple{
+        schema::shared("servers", &S::servers, {1, 1024}, "server0, server1 …: they hold the model"),
+        schema::shared("workers", &S::workers, {1, 4096}, "worker0, worker1 …; with worker_scope server: per server"),
+        schema::shared("worker_scope", &S::worker_scope,
+                       "all: each worker's gradient goes to all servers and is averaged; server: a worker belongs to "
+                       "one server, and gradients are summed"),
+        schema::shared("virtual_nodes", &S::virtual_nodes, {1, 10'000}, "points of a server on the hash ring"),
+        schema::shared("block_elements", &S::block_elements, {1, 1U << 24U},
+                       "consecutive elements of a tensor that are placed together"),
+        schema::shared("replicas", &S::replicas, {1, 5}, "servers that hold each block; this version has 1 only"),
+        schema::local("transport", &S::transport, "between the processes"),
+        schema::local("host", &S::host, "address that the processes bind"),
+        schema::local("restart", &S::restart,
+                      "when to start a dead process again; needed: when no other of its role is left"),
+        schema::shared("message_bytes", &S::message_bytes, {64U << 10U, 32U << 20U},
+                       "largest payload of one message, in bytes"),
+        schema::section("timeouts", &S::timeouts, "in milliseconds"),
+    };
+  }
+  friend bool operator==(const ClusterConfig&, const ClusterConfig&) = default;
+};
+
+struct OptimizerConfig {
+  OptimizerKind kind = OptimizerKind::sgd;
+  double learning_rate = 0.1;
+  double momentum = 0.9;
+  double weight_decay = 0.0;
+
+  static constexpr auto fields() {
+    using S = OptimizerConfig;
+    return std::tuple{
+        schema::shared("kind", &S::kind, "the rule of a step"),
+        schema::shared("learning_rate", &S::learning_rate, {1e-12, 1e6}, "length of a step"),
+        schema::shared("momentum", &S::momentum, {0.0, 1.0}, "part of the last step that is kept; momentum only"),
+        schema::shared("weight_decay", &S::weight_decay, {0.0, 1e6}, "times the weights, added to the gradient"),
+    };
+  }
+  friend bool operator==(const OptimizerConfig&, const OptimizerConfig&) = default;
+};
+
+struct TrainConfig {
+  enum class Consistency : std::uint8_t { bsp, ssp, asp };
+
+  std::uint64_t iterations = 1000;
+  std::uint32_t slices = 0;  ///< at least 1 once loaded
+  std::uint32_t batch = 128;
+  OptimizerConfig optimizer;
+  Consistency consistency = Consistency::bsp;
+  std::uint64_t refresh_interval = 1;
+
+  static constexpr auto fields() {
+    using S = TrainConfig;
+    return std::tuple{
+        schema::shared("iterations", &S::iterations, {1, iterations_max}, "training steps"),
+        schema::shared("slices", &S::slices, {0, 1U << 22U}, "parts of the global batch; 0: one for each first worker"),
+        schema::shared("batch", &S::batch, {1, 1'000'000}, "samples per slice"),
+        schema::section("optimizer", &S::optimizer, "from a gradient to the next weights"),
+        schema::shared("consistency", &S::consistency, "bsp: synchronous; this version has bsp only"),
+        schema::shared("refresh_interval", &S::refresh_interval, {1, iterations_max},
+                       "iterations between two moments at which workers take new weights"),
+    };
+  }
+  friend bool operator==(const TrainConfig&, const TrainConfig&) = default;
+};
+
+struct EvaluateConfig {
+  std::uint64_t interval = 5;
+  std::uint64_t samples = 1152;
+
+  static constexpr auto fields() {
+    using S = EvaluateConfig;
+    return std::tuple{
+        schema::shared("interval", &S::interval, {0, iterations_max}, "iterations; 0: never"),
+        schema::shared("samples", &S::samples, {0, samples_max}, "the first of the test set that are used; 0: all"),
+    };
+  }
+  friend bool operator==(const EvaluateConfig&, const EvaluateConfig&) = default;
+};
+
+struct CheckpointConfig {
+  std::uint64_t interval = 100;
+  std::uint32_t keep = 2;
+  bool wait = false;
+  std::string resume;
+
+  static constexpr auto fields() {
+    using S = CheckpointConfig;
+    return std::tuple{
+        schema::shared("interval", &S::interval, {0, iterations_max},
+                       "iterations; 0: only the last version is written"),
+        schema::local("keep", &S::keep, {1, 1'000'000}, "checkpoints that are kept"),
+        schema::shared("wait", &S::wait, "whether training waits until each one is committed"),
+        schema::local("resume", &S::resume, "folder of a checkpoint or of a run to go on from, or latest; empty: none"),
+    };
+  }
+  friend bool operator==(const CheckpointConfig&, const CheckpointConfig&) = default;
+};
+
+/// A process that the launcher kills on purpose.
+struct FaultConfig {
+  std::uint64_t at_iteration = 0;
+  std::string kill;
+
+  static constexpr auto fields() {
+    using S = FaultConfig;
+    return std::tuple{
+        schema::local("at_iteration", &S::at_iteration, {1, iterations_max}, "when"),
+        schema::local("kill", &S::kill, "which process, as in server4 or worker2"),
+    };
+  }
+  friend bool operator==(const FaultConfig&, const FaultConfig&) = default;
+};
+
+struct VerifyConfig {
+  bool fault_free = false;
+
+  static constexpr auto fields() {
+    return std::tuple{schema::local("fault_free", &VerifyConfig::fault_free,
+                                    "run again without the faults and compare the weights bit for bit")};
+  }
+  friend bool operator==(const VerifyConfig&, const VerifyConfig&) = default;
+};
+
+struct OutputConfig {
+  std::string results;
+  std::string run_dir;
+  bool curve = true;
+
+  static constexpr auto fields() {
+    using S = OutputConfig;
+    return std::tuple{
+        schema::local("results", &S::results, "JSON file for times and accuracies; empty: none"),
+        schema::local("run_dir", &S::run_dir, "folder for all that the run writes; empty: runs/<name>-<n>"),
+        schema::local("curve", &S::curve, "whether to draw the accuracy curve at the end"),
+    };
+  }
+  friend bool operator==(const OutputConfig&, const OutputConfig&) = default;
+};
+
+struct Config {
+  std::string name = "ringps";
+  std::uint64_t seed = 0;
+  ModelConfig model;
+  DataConfig data;
+  ClusterConfig cluster;
+  TrainConfig train;
+  EvaluateConfig evaluate;
+  CheckpointConfig checkpoint;
+  std::vector<FaultConfig> faults;
+  VerifyConfig verify;
+  OutputConfig output;
+
+  static constexpr auto fields() {
+    using S = Config;
+    return std::tuple{
+        schema::shared("name", &S::name, "of the cluster and the run: 1 to 64 of a-z 0-9 _ -"),
+        schema::shared("seed", &S::seed, "of everything random: the same seed gives the same weights, bit for bit"),
+        schema::section("model", &S::model, "what is trained"),
+        schema::section("data", &S::data, "what it learns from"),
+        schema::section("cluster", &S::cluster, "the processes"),
+        schema::section("train", &S::train, "how it learns"),
+        schema::section("evaluate", &S::evaluate, "how often accuracy is measured, and on what"),
+        schema::section("checkpoint", &S::checkpoint, "how often the model is written to disk"),
+        schema::local("faults", &S::faults,
+                      "processes that are killed on purpose: [{at_iteration: 60, kill: server4}]"),
+        schema::section("verify", &S::verify, "what is checked after the run"),
+        schema::section("output", &S::output, "what the run leaves behind"),
+    };
+  }
+  friend bool operator==(const Config&, const Config&) = default;
+};
+
+constexpr auto names(ModelConfig::Kind) {
+  using enum ModelConfig::Kind;
+  return schema::Names<ModelConfig::Kind, 3>{
+      {{"logistic_regression", logistic_regression}, {"softmax_regression", softmax_regression}, {"mlp", mlp}}};
+}
+constexpr auto names(ModelConfig::Initial) {
+  using enum ModelConfig::Initial;
+  return schema::Names<ModelConfig::Initial, 3>{{{"zeros", zeros}, {"uniform", uniform}, {"glorot", glorot}}};
+}
+constexpr auto names(DataConfig::Kind) {
+  using enum DataConfig::Kind;
+  return schema::Names<DataConfig::Kind, 2>{{{"synthetic", synthetic}, {"mnist", mnist}}};
+}
+constexpr auto names(WorkerScope) {
+  return schema::Names<WorkerScope, 2>{{{"all", WorkerScope::all}, {"server", WorkerScope::server}}};
+}
+constexpr auto names(ClusterConfig::Transport) {
+  using enum ClusterConfig::Transport;
+  return schema::Names<ClusterConfig::Transport, 2>{{{"tcp", tcp}, {"ipc", ipc}}};
+}
+constexpr auto names(ClusterConfig::Restart) {
+  using enum ClusterConfig::Restart;
+  return schema::Names<ClusterConfig::Restart, 3>{{{"needed", needed}, {"always", always}, {"never", never}}};
+}
+constexpr auto names(OptimizerKind) {
+  return schema::Names<OptimizerKind, 2>{{{"sgd", OptimizerKind::sgd}, {"momentum", OptimizerKind::momentum}}};
+}
+constexpr auto names(TrainConfig::Consistency) {
+  using enum TrainConfig::Consistency;
+  return schema::Names<TrainConfig::Consistency, 3>{{{"bsp", bsp}, {"ssp", ssp}, {"asp", asp}}};
+}
+
+}  // namespace ringps

@@ -1,0 +1,98 @@
+#include "tests/unit/config/config_test_support.hpp"
+
+namespace ringps {
+
+TEST_CASE("defaults that depend on other keys are filled in") {
+  using Initial = ModelConfig::Initial;
+  CHECK(loaded("").model.initial == Initial::uniform);
+  CHECK(loaded("model: {kind: softmax_regression}").model.initial == Initial::zeros);
+  CHECK(loaded("model: {kind: mlp}").model.initial == Initial::glorot);
+  CHECK(loaded("model: {kind: mlp}").model.hidden == std::vector<std::uint32_t>{256});
+  CHECK(loaded("data: {kind: synthetic}").data.train_samples == 10'000);
+  CHECK(loaded("data: {kind: synthetic, train_samples: 7}").data.train_samples == 7);
+  CHECK(loaded("data: {kind: mnist}").data.train_samples == 0);
+  CHECK(loaded("cluster: {workers: 4}").train.slices == 4);
+  CHECK(loaded("cluster: {workers: 4, servers: 3, worker_scope: server}").train.slices == 12);
+  CHECK(loaded("cluster: {workers: 4}\ntrain: {slices: 8}").train.slices == 8);
+}
+
+TEST_CASE("a name has 1 to 64 plain characters") {
+  const auto name = GENERATE(as<std::string>{}, "\"\"", "Big", "a b", "a/b", "ä", std::string(65, 'a'));
+  CHECK_THAT(problems("name: " + name), Catch::StartsWith("t.yaml:1:7: name: expected 1 to 64 of the characters"));
+}
+
+TEST_CASE("only an mlp has hidden layers, from 1 to 8") {
+  CHECK_THAT(problems("model: {hidden: [5]}"), Catch::StartsWith("t.yaml:1:17: model.hidden: only an mlp has hidden"));
+  CHECK_THAT(problems("model: {kind: mlp, hidden: []}"), Catch::EndsWith("as in [256]; found 0"));
+  CHECK_THAT(problems("model: {kind: mlp, hidden: [1,1,1,1,1,1,1,1,1]}"), Catch::EndsWith("as in [256]; found 9"));
+  CHECK_THAT(problems("model: {kind: mlp, hidden: [1, 0]}"),
+             Catch::StartsWith("t.yaml:1:32: model.hidden[1]: expected"));
+  loaded("model: {kind: mlp, hidden: [1,1,1,1,1,1,1,65536]}");
+}
+
+TEST_CASE("what is named but not in this version says so") {
+  CHECK(problems("cluster: {replicas: 2}") ==
+        "t.yaml:1:21: cluster.replicas: more than 1 replica is not in this version, which restores a lost server from "
+        "the last checkpoint; expected 1, found 2");
+  CHECK_THAT(problems("cluster: {replicas: 6}"), Catch::Contains("expected a whole number from 1 to 5"));
+  CHECK(problems("train: {consistency: ssp}") ==
+        "t.yaml:1:22: train.consistency: ssp is not in this version, which trains synchronously; expected bsp");
+  CHECK_THAT(problems("train: {consistency: asp}"), Catch::Contains("asp is not in this version"));
+}
+
+TEST_CASE("timeouts have to be in order") {
+  CHECK_THAT(problems("cluster: {timeouts: {heartbeat_interval_ms: 150}}"),
+             Catch::Contains("expected more than heartbeat_interval_ms, which is 150"));
+  CHECK_THAT(problems("cluster: {timeouts: {failure_timeout_ms: 149}}"),
+             Catch::Contains("expected at least probe_timeout_ms, which is 150; found 149"));
+  loaded("cluster: {timeouts: {failure_timeout_ms: 150, heartbeat_interval_ms: 149}}");
+}
+
+TEST_CASE("with worker_scope: server there is one slice for each worker, and no fault-free run to compare with") {
+  const std::string scope = "cluster: {worker_scope: server, servers: 3, workers: 2}\n";
+  CHECK(
+      problems(scope + "train: {slices: 5}") ==
+      "t.yaml:2:17: train.slices: with cluster.worker_scope: server each worker has one slice; expected 0 or servers * "
+      "workers = 6, found 5");
+  CHECK(loaded(scope + "train: {slices: 6, refresh_interval: 5}").train.slices == 6);
+  CHECK_THAT(problems(scope + "verify: {fault_free: true}"), Catch::StartsWith("t.yaml:2:22: verify.fault_free: not"));
+  CHECK(loaded("verify: {fault_free: true}\ntrain: {refresh_interval: 5}").verify.fault_free);
+}
+
+TEST_CASE("a fault names a process that exists and an iteration that is reached") {
+  const std::string cluster = "cluster: {servers: 3, workers: 2}\ntrain: {iterations: 50}\n";
+  loaded(cluster + "faults: [{at_iteration: 50, kill: server2}, {at_iteration: 1, kill: worker1}]");
+  const auto name = GENERATE(as<std::string>{}, "server3", "worker2", "server", "server-1", "server01", "Server1", "3",
+                             "coordinator", "server1x", "server18446744073709551616");
+  CHECK(problems(cluster + "faults: [{at_iteration: 50, kill: " + name + "}]") ==
+        "t.yaml:3:35: faults[0].kill: expected one of server0 … server2, worker0 … worker1; found '" + name + "'");
+  CHECK_THAT(problems(cluster + "faults: [{at_iteration: 51, kill: server0}]"),
+             Catch::Contains("t.yaml:3:25: faults[0].at_iteration: expected an iteration from 1 to the last one, 50"));
+  CHECK_THAT(problems(cluster + "faults: [{kill: server0}]"), Catch::EndsWith("found none"));
+}
+
+TEST_CASE("workers of all servers exist with worker_scope: server") {
+  loaded("cluster: {servers: 3, workers: 2, worker_scope: server}\nfaults: [{at_iteration: 1, kill: worker5}]");
+}
+
+TEST_CASE("with restart: never somebody has to be left") {
+  const std::string faults = "faults: [{at_iteration: 1, kill: server0}, {at_iteration: 2, kill: server1}]\n";
+  CHECK_THAT(problems(faults + "cluster: {servers: 2, restart: never}"), Catch::Contains("every server is killed"));
+  loaded(faults + "cluster: {servers: 3, restart: never}");
+  loaded(faults + "cluster: {servers: 2, restart: needed}");
+  CHECK_THAT(problems("faults: [{at_iteration: 1, kill: worker0}]\ncluster: {restart: never}"),
+             Catch::Contains("every worker is killed"));
+}
+
+TEST_CASE("rules about a value that is wrong by itself are not reported as well") {
+  CHECK(problems("cluster: {servers: many, worker_scope: server}\ntrain: {slices: 5}\n"
+                 "faults: [{at_iteration: 1, kill: server7}]") ==
+        "t.yaml:1:20: cluster.servers: expected a whole number from 1 to 1024, found 'many'");
+}
+
+TEST_CASE("a rule about a default is reported at what encloses it") {
+  CHECK_THAT(problems("cluster:\n  timeouts:\n    heartbeat_interval_ms: 200\n"),
+             Catch::StartsWith("t.yaml:3:5: cluster.timeouts.probe_timeout_ms: "));
+}
+
+}  // namespace ringps

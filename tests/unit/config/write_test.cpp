@@ -1,0 +1,139 @@
+#include "libps/config/write.hpp"
+
+#include <rapidcheck.h>
+
+#include <nlohmann/json.hpp>
+
+#include "libps/config/schema.hpp"
+#include "tests/unit/config/config_test_support.hpp"
+
+namespace ringps {
+
+namespace {
+
+template <class T>
+T any_name() {
+  const auto all = names(T{});
+  return all[*rc::gen::inRange<std::size_t>(0, all.size())].second;
+}
+
+/// Up to 20 characters that are hard on writers of YAML.
+std::string any_path() {
+  return *rc::gen::container<std::string>(
+      rc::gen::elementOf(std::string(" :#-?!&*[]{}'\"\\,~|>%@`/=.0123456789aeEnNtTyY_")));
+}
+
+template <class T>
+void randomise(std::optional<T>& value, const schema::Range<T>& range);
+template <class T>
+void randomise(std::vector<T>& list, const schema::Range<T>& range);
+
+/// A value of each field within its range, whatever the field is.
+template <class T>
+void randomise(T& value, const schema::Range<T>& range) {
+  if constexpr (schema::Section<T>) {
+    schema::for_each_field<T>([&](const auto& field) { randomise(value.*field.member, field.range); });
+  } else if constexpr (std::is_enum_v<T>) {
+    value = any_name<T>();
+  } else if constexpr (std::is_same_v<T, bool>) {
+    value = *rc::gen::arbitrary<bool>();
+  } else if constexpr (std::is_floating_point_v<T>) {
+    value = range.low + (range.high - range.low) * (*rc::gen::inRange(0, 1 << 30) / static_cast<double>(1 << 30));
+  } else if constexpr (std::is_integral_v<T>) {
+    value = range.high == std::numeric_limits<T>::max() ? *rc::gen::arbitrary<T>()
+                                                        : *rc::gen::inRange<T>(range.low, range.high + 1);
+  } else {
+    value = any_path();
+  }
+}
+template <class T>
+void randomise(std::optional<T>& value, const schema::Range<T>& range) {
+  randomise(value.emplace(), range);
+}
+template <class T>
+void randomise(std::vector<T>& list, const schema::Range<T>& range) {
+  list.resize(*rc::gen::inRange<std::size_t>(1, 9));
+  for (auto& entry : list) {
+    randomise(entry, range);
+  }
+}
+
+/// Any configuration that keeps the rules of several keys.
+Config any_config() {
+  Config config;
+  randomise(config, {});
+  config.name = "any";
+  config.cluster.host = "::1";
+  config.cluster.replicas = 1;
+  config.cluster.worker_scope = WorkerScope::all;
+  config.cluster.restart = ClusterConfig::Restart::needed;
+  config.cluster.timeouts.heartbeat_interval_ms = 1;
+  config.cluster.timeouts.probe_timeout_ms = 2;
+  config.cluster.timeouts.failure_timeout_ms += 1;
+  config.cluster.timeouts.failure_timeout_ms %= 3'600'000;
+  config.cluster.timeouts.failure_timeout_ms += 2;
+  config.train.consistency = TrainConfig::Consistency::bsp;
+  config.train.slices += config.train.slices == 0 ? 1 : 0;
+  config.data.train_samples += config.data.train_samples == 0 ? 1 : 0;
+  config.data.test_samples += config.data.test_samples == 0 ? 1 : 0;
+  if (config.model.kind != ModelConfig::Kind::mlp) {
+    config.model.hidden.clear();
+  }
+  for (auto& fault : config.faults) {
+    fault = {*rc::gen::inRange<std::uint64_t>(1, config.train.iterations + 1), "server0"};
+  }
+  return config;
+}
+
+}  // namespace
+
+TEST_CASE("any configuration reads back from its YAML as it was") {
+  CHECK(rc::check([] {
+    const Config config = any_config();
+    const auto again = load_config_text(to_yaml(config), "again.yaml");
+    if (!again) {
+      RC_FAIL(again.error());
+    }
+    RC_ASSERT(*again == config);
+  }));
+}
+
+TEST_CASE("the defaults can be written before they are resolved, and load as an empty file does") {
+  CHECK(loaded(to_yaml(Config{})) == loaded(""));
+}
+
+TEST_CASE("the written YAML says what each key means") {
+  CHECK_THAT(to_yaml(Config{}),
+             Catch::Contains("\n  servers: 1  # server0, server1 …: they hold the model (from 1 to 1024)\n"));
+}
+
+TEST_CASE("the JSON has the same values in the same order") {
+  const auto json = to_json(loaded("model: {kind: mlp}\nfaults: [{at_iteration: 6, kill: server0}]"));
+  CHECK(json["train"]["optimizer"]["learning_rate"].dump() == "0.1");
+  CHECK(json["model"].dump() == R"({"kind":"mlp","hidden":[256],"initial":"glorot"})");
+  CHECK(json["faults"].dump() == R"([{"at_iteration":6,"kill":"server0"}])");
+  CHECK(json.begin().key() == "name");
+}
+
+TEST_CASE("the canonical text changes with what must be the same everywhere, and with nothing else") {
+  const std::string text = "model: {kind: mlp}\ncluster: {servers: 3}\n";
+  const std::string base = canonical_text(loaded(text));
+  const auto with = [&](const std::string& override_text) { return canonical_text(loaded(text, {override_text})); };
+  for (const char* shared :
+       {"name=x", "seed=9", "model.hidden=[8]", "model.initial=zeros", "data.kind=mnist", "data.train_samples=5",
+        "cluster.servers=4", "cluster.virtual_nodes=7", "cluster.block_elements=7", "cluster.worker_scope=server",
+        "cluster.timeouts.failure_timeout_ms=3000", "train.batch=1", "train.optimizer.learning_rate=0.2",
+        "train.slices=9", "evaluate.interval=1", "checkpoint.interval=7", "checkpoint.wait=true"}) {
+    INFO(shared);
+    CHECK(with(shared) != base);
+  }
+  for (const char* local : {"data.path=/x", "cluster.transport=ipc", "cluster.host=0.0.0.0", "cluster.restart=never",
+                            "checkpoint.keep=3", "checkpoint.resume=latest", "verify.fault_free=true",
+                            "output.results=x", "output.run_dir=y", "faults=[{at_iteration: 1, kill: server0}]"}) {
+    INFO(local);
+    CHECK(with(local) == base);
+  }
+  CHECK_THAT(base, Catch::StartsWith("name=\"ringps\"\nseed=0\nmodel.kind=\"mlp\"\nmodel.hidden=[256]\n"));
+}
+
+}  // namespace ringps
