@@ -42,7 +42,7 @@ format: ## Format all C++ files in place
 
 images: ## Build the container images on BASE (default debian:bookworm-slim)
 	scripts/install-dependencies images
-	BASE=$(BASE) scripts/build-images
+	BASE='$(BASE)' scripts/build-images
 
 clean: ## Remove everything that was built
 	rm -rf build build-* compile_commands.json
