@@ -1,0 +1,70 @@
+// Checkpoints on disk, as they are written:
+//
+//   <dir>/iteration-0000000060/<server>-<incarnation>.weights.safetensors
+//                              <server>-<incarnation>.optimizer.safetensors   where the optimizer has state
+//                              manifest.json
+//
+// The rename of the manifest is the only commit point. A file that has been written is never written again: a second
+// attempt of the same server gets a name of its own. All calls block. checkpoint_reader.hpp reads them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "libps/base/result.hpp"
+#include "libps/base/types.hpp"
+#include "libps/ring/layout.hpp"
+#include "libps/storage/manifest.hpp"
+#include "libps/wire/messages.hpp"
+
+namespace ringps {
+
+/// One block's values, float32 as they lie in memory; alive and unchanged during the call.
+struct StoredBlock {
+  BlockId block;
+  std::span<const std::byte> values;
+  std::span<const std::byte> state;  ///< state_per_element * values.size(), one run of values.size() after another
+};
+
+/// Where a checkpoint lies: `iteration-0000000060` in `dir`.
+std::filesystem::path checkpoint_folder(const std::filesystem::path& dir, Iteration iteration);
+
+/// Name of a block's i-th tensor of optimizer state, in optimizer files.
+std::string state_name(const std::string& block_name, std::uint32_t i);
+/// A block's shape in a file: its tensor's where that has one block, else [elements].
+std::vector<std::uint64_t> block_shape(const BlockTable& table, BlockId block);
+
+/// Writes a server's share of a checkpoint; `blocks` ascending. Returns the files as the manifest names them.
+Result<std::vector<WrittenFile>> write_shard(const std::filesystem::path& dir, Iteration iteration,
+                                             const ServerId& server, Incarnation incarnation, const BlockTable& table,
+                                             std::span<const StoredBlock> blocks);
+
+struct CommittedManifest {
+  std::filesystem::path folder;
+  std::string sha256;  ///< of the manifest, hexadecimal
+};
+
+/// Commits a checkpoint whose files have all been written. Doing so twice with the same manifest is no error; another
+/// one for the same iteration is.
+Result<CommittedManifest> commit(const std::filesystem::path& dir, const Manifest& manifest);
+
+struct CommittedCheckpoint {
+  Iteration iteration;
+  std::filesystem::path folder;
+};
+
+/// Newest first. A folder that does not exist has none.
+Result<std::vector<CommittedCheckpoint>> list_checkpoints(const std::filesystem::path& dir);
+
+/// Deletes the committed checkpoints beyond the `keep` newest (never the newest one), and whatever of uncommitted
+/// ones is older than the newest committed. Returns the deleted folders.
+Result<std::vector<std::filesystem::path>> prune(const std::filesystem::path& dir, std::uint32_t keep);
+
+/// The checkpoint that `path` stands for: its folder; or the newest one of a folder of checkpoints or of a run.
+Result<std::filesystem::path> resolve_checkpoint(const std::filesystem::path& path);
+
+}  // namespace ringps
