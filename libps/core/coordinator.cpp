@@ -219,7 +219,7 @@ void Coordinator::on_progress(Time now, const Progress& progress, Effects& effec
       record.progress.timings.push_back(timing);
     }
   }
-  for (const Evaluation& evaluation : progress.evaluations) {
+  for (const EvaluationReport& evaluation : progress.evaluations) {
     const bool of_start = evaluation.iteration == start_.iteration && !std::exchange(start_evaluated_, true);
     const bool fresh = !current || of_start ||
                        (evaluation.iteration > evaluations_through_ && evaluated_.insert(evaluation.iteration).second);

@@ -189,7 +189,7 @@ class Coordinator {
   bool start_evaluated_ = false;      ///< the weights that the run started from
   std::set<Iteration> evaluated_;     ///< evaluations beyond evaluations_through_
   Iteration evaluations_through_;     ///< all due evaluations up to here are known
-  std::optional<Evaluation> newest_evaluation_;
+  std::optional<EvaluationReport> newest_evaluation_;
   std::optional<Time> last_committed_at_;  ///< when the last iteration's checkpoint was committed
 };
 

@@ -63,12 +63,15 @@ void Member::adopt(const View& view, Effects& effects) {
 }
 
 void Member::on_message(Time now, const Message& message, Effects& effects) {
-  if (message.envelope.cluster != job_.cluster || message.envelope.role != Role::coordinator || ended_) {
+  if (message.envelope.cluster != job_.cluster || message.envelope.role != Role::coordinator) {
     return;
   }
   last_heard_ = now;
   if (message.envelope.request.value != 0) {  // an answer to something told
     std::erase_if(untold_, [&](const Untold& told) { return told.request == message.envelope.request; });
+  }
+  if (ended_) {
+    return;
   }
   std::visit(
       [&]<class T>(const T& body) {

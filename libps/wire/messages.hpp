@@ -186,7 +186,7 @@ struct IterationTiming {
   static auto fields(auto& t) { return std::tie(t.iteration, t.total, t.gradient); }
 };
 
-struct Evaluation {
+struct EvaluationReport {
   Iteration iteration;
   double accuracy = 0;  ///< percent
   double loss = 0;
@@ -199,7 +199,7 @@ struct Progress {
   Epoch restore_epoch;  ///< the lineage in which it was measured
   Epoch epoch;          ///< of the view in which the newest of the timings was completed
   std::vector<IterationTiming> timings;
-  std::vector<Evaluation> evaluations;
+  std::vector<EvaluationReport> evaluations;
   static auto fields(auto& m) { return std::tie(m.restore_epoch, m.epoch, m.timings, m.evaluations); }
 };
 

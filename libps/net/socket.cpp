@@ -1,0 +1,224 @@
+#include "libps/net/socket.hpp"
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "libps/wire/codec.hpp"
+#include "libps/wire/limits.hpp"
+
+namespace ringps {
+namespace {
+
+/// Below this a copy is cheaper than a reference-counted frame.
+constexpr std::size_t zero_copy_bytes_min = 16384;
+
+zmq::message_t payload_frame(const Payload& payload) {
+  if (payload.size() < zero_copy_bytes_min) {
+    return {payload.data(), payload.size()};
+  }
+  // ZeroMQ lets go of it on any thread, at any time: the frame holds its own reference.
+  auto* owner = new std::shared_ptr<const void>(payload.owner());
+  return {const_cast<std::byte*>(payload.data()), payload.size(),
+          [](void*, void* hint) { delete static_cast<std::shared_ptr<const void>*>(hint); }, owner};
+}
+
+/// Sends the header and, where there is one, the payload. `route`: first frame, or null. False: would block, or the
+/// route is gone.
+bool send_frames(zmq::socket_t& socket, const Route* route, const Message& message) {
+  const Kind kind = std::visit([]<class T>(const T&) { return T::kind; }, message.body);
+  const std::string header = encode_header(message);
+  try {
+    if (route != nullptr && !socket.send(zmq::buffer(*route), zmq::send_flags::sndmore | zmq::send_flags::dontwait)) {
+      return false;
+    }
+    const bool more = carries_values(kind);
+    const auto flags = zmq::send_flags::dontwait | (more ? zmq::send_flags::sndmore : zmq::send_flags::none);
+    if (!socket.send(zmq::buffer(header), flags)) {
+      return false;
+    }
+    // A multipart message that has begun is taken whole.
+    return !more || socket.send(payload_frame(message.payload), zmq::send_flags::dontwait).has_value();
+  } catch (const zmq::error_t& error) {
+    if (error.num() == EHOSTUNREACH || error.num() == EAGAIN) {
+      return false;
+    }
+    throw;
+  }
+}
+
+struct Frames {
+  std::array<zmq::message_t, 3> frame;
+  std::size_t count = 0;     ///< of all that came
+};
+
+/// All frames of the next message; those beyond the third are dropped but counted.
+bool receive_frames(zmq::socket_t& socket, Frames& frames) {
+  frames.count = 0;
+  zmq::message_t excess;
+  for (;;) {
+    zmq::message_t& into = frames.count < frames.frame.size() ? frames.frame[frames.count] : excess;
+    if (!socket.recv(into, zmq::recv_flags::dontwait)) {
+      return false;
+    }
+    ++frames.count;
+    if (!into.more()) {
+      return true;
+    }
+  }
+}
+
+/// Decodes the frames from index `first` on.
+Result<Message> decode_frames(Frames& frames, std::size_t first) {
+  const std::size_t count = frames.count - first;
+  if (frames.count <= first || count > 2) {
+    return Error{std::to_string(frames.count) + " frames; a message has a header and at most one payload"};
+  }
+  zmq::message_t& header = frames.frame[first];
+  const std::span header_bytes(static_cast<const std::byte*>(header.data()), header.size());
+  if (count == 1) {
+    return decode(header_bytes, nullptr);
+  }
+  auto owner = std::make_shared<zmq::message_t>(std::move(frames.frame[first + 1]));
+  const std::span bytes(static_cast<const std::byte*>(owner->data()), owner->size());
+  const Payload payload(std::move(owner), bytes);
+  return decode(header_bytes, &payload);
+}
+
+zmq::socket_t make_socket(zmq::context_t& context, zmq::socket_type type, int hwm_messages) {
+  zmq::socket_t socket(context, type);
+  socket.set(zmq::sockopt::linger, 0);
+  socket.set(zmq::sockopt::sndhwm, hwm_messages);
+  socket.set(zmq::sockopt::rcvhwm, hwm_messages);
+  socket.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(limits::payload_bytes_max));
+  socket.set(zmq::sockopt::reconnect_ivl, 20);
+  socket.set(zmq::sockopt::reconnect_ivl_max, 500);
+  return socket;
+}
+
+Result<std::string> bind_socket(zmq::socket_t& socket, const std::string& endpoint, const std::string& advertise) {
+  try {
+    socket.bind(endpoint);
+  } catch (const zmq::error_t& error) {
+    return Error{"cannot listen at '" + endpoint + "': " + error.what() +
+                 "; use tcp://ADDRESS:PORT with an address of this host (port 0: the system chooses), or ipc://PATH"};
+  }
+  std::string bound = socket.get(zmq::sockopt::last_endpoint);
+  const std::string tcp = "tcp://";
+  if (!advertise.empty() && bound.starts_with(tcp)) {
+    bound = tcp + advertise + bound.substr(bound.rfind(':'));
+  }
+  return bound;
+}
+
+/// Receives one message from a socket whose messages have `skip` frames before the header.
+bool receive_message(zmq::socket_t& socket, std::size_t skip, Frames& frames, Message& message,
+                     const OnMalformed& on_malformed) {
+  while (receive_frames(socket, frames)) {
+    auto decoded = decode_frames(frames, skip);
+    if (decoded) {
+      message = std::move(*decoded);
+      return true;
+    }
+    on_malformed(decoded.error());
+  }
+  return false;
+}
+
+}  // namespace
+
+zmq::context_t make_context() {
+  zmq::context_t context(1);
+  context.set(zmq::ctxopt::blocky, 0);
+  return context;
+}
+
+int bulk_hwm(std::uint32_t message_bytes) {
+  return static_cast<int>(std::clamp((1U << 30U) / std::max(message_bytes, 1U), 64U, 4096U));
+}
+
+// ---- ROUTER ---------------------------------------------------------------------------------------------------------
+
+RouterSocket::RouterSocket(zmq::context_t& context, int hwm_messages)
+    : socket_(make_socket(context, zmq::socket_type::router, hwm_messages)) {
+  socket_.set(zmq::sockopt::router_mandatory, true);
+}
+
+Result<std::string> RouterSocket::bind(const std::string& endpoint, const std::string& advertise) {
+  return bind_socket(socket_, endpoint, advertise);
+}
+
+bool RouterSocket::receive(Route& from, Message& message, const OnMalformed& on_malformed) {
+  Frames frames;
+  if (!receive_message(socket_, 1, frames, message, on_malformed)) {
+    return false;
+  }
+  from.assign(static_cast<const char*>(frames.frame[0].data()), frames.frame[0].size());
+  return true;
+}
+
+bool RouterSocket::send(const Route& to, const Message& message) { return send_frames(socket_, &to, message); }
+
+// ---- DEALER ---------------------------------------------------------------------------------------------------------
+
+DealerSocket::DealerSocket(zmq::context_t& context, const std::string& endpoint, int hwm_messages)
+    : socket_(make_socket(context, zmq::socket_type::dealer, hwm_messages)) {
+  socket_.set(zmq::sockopt::immediate, true);
+  socket_.connect(endpoint);
+}
+
+bool DealerSocket::receive(Message& message, const OnMalformed& on_malformed) {
+  Frames frames;
+  return receive_message(socket_, 0, frames, message, on_malformed);
+}
+
+bool DealerSocket::try_send(const Message& message) { return send_frames(socket_, nullptr, message); }
+
+void DealerSocket::send(Message message) {
+  constexpr std::size_t unsent_max = 65536;  // senders repeat what is not answered; the oldest are given up
+  if (!unsent_.empty() || !try_send(message)) {
+    unsent_.push_back(std::move(message));
+    if (unsent_.size() > unsent_max) {
+      unsent_.pop_front();
+    }
+  }
+}
+
+void DealerSocket::flush() {
+  while (!unsent_.empty() && try_send(unsent_.front())) {
+    unsent_.pop_front();
+  }
+}
+
+void DealerSocket::set_linger(Duration linger) {
+  socket_.set(zmq::sockopt::linger,
+              static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(linger).count()));
+}
+
+// ---- PUB/SUB --------------------------------------------------------------------------------------------------------
+
+PublisherSocket::PublisherSocket(zmq::context_t& context)
+    : socket_(make_socket(context, zmq::socket_type::pub, control_hwm)) {
+  socket_.set(zmq::sockopt::linger, 500);  // the last word is Stop
+}
+
+Result<std::string> PublisherSocket::bind(const std::string& endpoint, const std::string& advertise) {
+  return bind_socket(socket_, endpoint, advertise);
+}
+
+void PublisherSocket::send(const Message& message) { send_frames(socket_, nullptr, message); }
+
+SubscriberSocket::SubscriberSocket(zmq::context_t& context, const std::string& endpoint)
+    : socket_(make_socket(context, zmq::socket_type::sub, control_hwm)) {
+  socket_.set(zmq::sockopt::subscribe, "");
+  socket_.connect(endpoint);
+}
+
+bool SubscriberSocket::receive(Message& message, const OnMalformed& on_malformed) {
+  Frames frames;
+  return receive_message(socket_, 0, frames, message, on_malformed);
+}
+
+}  // namespace ringps

@@ -1,0 +1,96 @@
+// ZeroMQ sockets that speak messages. One thread owns a socket; none of the calls blocks.
+//
+// Options (see the architecture page): linger is always set; ROUTERs are mandatory, so a peer that is gone or does not
+// read is an error and not silence; DEALERs are immediate, so nothing is queued for a connection that does not stand.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+#include <zmq.hpp>
+
+#include "libps/base/result.hpp"
+#include "libps/base/time.hpp"
+#include "libps/core/shard.hpp"
+#include "libps/wire/messages.hpp"
+
+namespace ringps {
+
+/// A context whose end never waits for unsent messages.
+zmq::context_t make_context();
+
+/// Called with the reason for each frame sequence that is no message of ours.
+using OnMalformed = std::function<void(const std::string& reason)>;
+
+/// The binding side of requests: answers go to the route that a request came from.
+class RouterSocket {
+ public:
+  /// `hwm_messages`: queued per peer and direction.
+  RouterSocket(zmq::context_t& context, int hwm_messages);
+
+  /// Binds and tells the endpoint that others can use: ports chosen by the system are filled in. `advertise`, if not
+  /// empty, replaces the host of a tcp endpoint.
+  Result<std::string> bind(const std::string& endpoint, const std::string& advertise = "");
+
+  /// The next message, if one is there. Bad frames are reported and skipped.
+  bool receive(Route& from, Message& message, const OnMalformed& on_malformed);
+
+  /// False if the peer is gone or does not read: the message is dropped.
+  bool send(const Route& to, const Message& message);
+
+  zmq::socket_ref ref() { return socket_; }
+
+ private:
+  zmq::socket_t socket_;
+};
+
+/// The connecting side of requests. What cannot be sent yet waits in order, up to a bound.
+class DealerSocket {
+ public:
+  DealerSocket(zmq::context_t& context, const std::string& endpoint, int hwm_messages);
+
+  bool receive(Message& message, const OnMalformed& on_malformed);
+  void send(Message message);
+  /// Sends what waits, as far as the connection takes it.
+  void flush();
+  bool has_unsent() const { return !unsent_.empty(); }
+  void set_linger(Duration linger);
+
+  zmq::socket_ref ref() { return socket_; }
+
+ private:
+  bool try_send(const Message& message);
+
+  zmq::socket_t socket_;
+  std::deque<Message> unsent_;
+};
+
+/// The coordinator's broadcast.
+class PublisherSocket {
+ public:
+  explicit PublisherSocket(zmq::context_t& context);
+  Result<std::string> bind(const std::string& endpoint, const std::string& advertise = "");
+  void send(const Message& message);
+
+ private:
+  zmq::socket_t socket_;
+};
+
+class SubscriberSocket {
+ public:
+  SubscriberSocket(zmq::context_t& context, const std::string& endpoint);
+  bool receive(Message& message, const OnMalformed& on_malformed);
+  zmq::socket_ref ref() { return socket_; }
+
+ private:
+  zmq::socket_t socket_;
+};
+
+/// Messages of at most `message_bytes` that may be queued for one peer: about one GiB.
+int bulk_hwm(std::uint32_t message_bytes);
+
+/// For control sockets.
+inline constexpr int control_hwm = 1024;
+
+}  // namespace ringps
