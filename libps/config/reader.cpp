@@ -2,13 +2,17 @@
 
 #include <spdlog/fmt/fmt.h>
 #include <yaml-cpp/depthguard.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <optional>
+#include <sstream>
 #include <string_view>
 #include <system_error>
+#include <vector>
 
 #include "libps/config/suggest.hpp"
 #include "libps/config/text.hpp"
@@ -57,6 +61,22 @@ std::string text_problem(const std::string& text) {
   return "";
 }
 
+/// Ignores all of a document but where it starts.
+class DocumentStart final : public YAML::EventHandler {
+ public:
+  YAML::Mark mark;
+
+  void OnDocumentStart(const YAML::Mark& start) override { mark = start; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+};
+
 /// The one document in `text`; a null node for an empty one, nothing after a problem.
 std::optional<YAML::Node> parse(const std::string& text, const Source& source, Report& report) {
   if (const auto problem = text_problem(text); !problem.empty()) {
@@ -64,12 +84,16 @@ std::optional<YAML::Node> parse(const std::string& text, const Source& source, R
     return std::nullopt;
   }
   try {
-    const auto documents = YAML::LoadAll(text);
-    if (documents.size() > 1) {
-      report.problem_at(source.at(documents[1].Mark()), "a second YAML document begins; expected one only");
+    // Not LoadAll, which never ends on a bracket that closes nothing (yaml-cpp 0.7).
+    std::istringstream stream(text);
+    YAML::Parser parser(stream);
+    DocumentStart start;
+    parser.HandleNextDocument(start);
+    if (parser.HandleNextDocument(start)) {
+      report.problem_at(source.at(start.mark), "expected the end of the file, found more behind the YAML document");
       return std::nullopt;
     }
-    return documents.empty() ? YAML::Node() : documents.front();
+    return YAML::Load(text);
   } catch (const YAML::DeepRecursion& error) {
     report.problem_at(source.at(error.mark), "YAML is nested too deeply");
   } catch (const YAML::Exception& error) {

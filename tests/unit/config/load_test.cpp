@@ -99,7 +99,8 @@ TEST_CASE("a number in quotes is not a number, and the problem says why") {
 TEST_CASE("a syntax error is reported with its place") {
   CHECK_THAT(problems("name: x\ncluster: {servers: 3\ntrain:\n"), Catch::StartsWith("t.yaml:3:6: not valid YAML: "));
   CHECK_THAT(problems("a: *nobody"), Catch::EndsWith("not valid YAML: the referenced anchor is not defined"));
-  CHECK(problems("seed: 1\n---\nseed: 2\n") == "t.yaml:3:1: a second YAML document begins; expected one only");
+  CHECK(problems("seed: 1\n---\nseed: 2\n") ==
+        "t.yaml:2:1: expected the end of the file, found more behind the YAML document");
   CHECK(problems("- seed") == "t.yaml:1:1: expected keys with values, found a list");
   CHECK(problems("? [seed]\n: 1\n") == "t.yaml:1:3: expected a key, found a list");
 }
@@ -128,6 +129,11 @@ TEST_CASE("hostile files end in a short error, soon") {
   SECTION("nested deeply") {
     CHECK_THAT(problems(std::string(mebibyte, '[')), Catch::Contains("YAML is nested too deeply"));
     CHECK_THAT(problems(repeated("- ", mebibyte)), Catch::Contains("YAML is nested too deeply"));
+  }
+  SECTION("brackets that close nothing") {
+    const auto text = GENERATE(as<std::string>{}, "]", "}", "seed: 1\n]", "seed: 1\n}}", "---\n]", "...\n]", "- ]");
+    CHECK_THAT(problems(text), Catch::StartsWith("t.yaml"));
+    CHECK_THAT(problems("", {"seed=" + text}), Catch::StartsWith("<override"));
   }
   SECTION("a hundred thousand duplicate keys") {
     const std::string found = problems(repeated("seed: 1\n", mebibyte));
