@@ -11,8 +11,8 @@ namespace ringps {
 
 namespace deterministic_math {
 
-/// c[0] + x c[1] + x^2 c[2] + …, by Estrin's scheme: neighbours first, then as a polynomial in x^2. Half as long a chain of
-/// dependent operations as Horner's.
+/// c[0] + x c[1] + x^2 c[2] + …, by Estrin's scheme: neighbours first, then as a polynomial in x^2. Half as long a
+/// chain of dependent operations as Horner's.
 template <std::size_t n>
 constexpr double polynomial(double x, const double (&c)[n]) {
   if constexpr (n == 1) {

@@ -44,6 +44,8 @@ TEST_CASE("the logarithm agrees with the C library's to a few units in the last 
     RC_ASSERT(error_ulps(logarithm(near_one), std::log(near_one)) <= 3.0);
   }));
   CHECK(logarithm(1.0) == 0.0);
+  CHECK(std::isnan(logarithm(std::numeric_limits<double>::quiet_NaN())));
+  CHECK(std::isinf(logarithm(std::numeric_limits<double>::infinity())));
 }
 
 TEST_CASE("sine and cosine agree with the C library's") {
@@ -57,8 +59,8 @@ TEST_CASE("sine and cosine agree with the C library's") {
 }
 
 TEST_CASE("the elementary functions have the bits they have always had") {
-  CHECK(exponential(1.0) == 0x1.5bf0a8b14576ap+1);
-  CHECK(exponential(-0.3) == 0x1.7b4c869c37c05p-1);
+  CHECK(exponential(1.0) == 0x1.5bf0a8b145769p+1);
+  CHECK(exponential(-0.3) == 0x1.7b4c869c37c04p-1);
   CHECK(logarithm(10.0) == 0x1.26bb1bbb55515p+1);
   CHECK(sine_cosine(2.5).sine == 0x1.326af0dcfcabp-1);
   CHECK(sine_cosine(2.5).cosine == -0x1.9a2f7ef858b7dp-1);

@@ -9,7 +9,7 @@
 namespace ringps {
 namespace {
 
-using Image = std::array<std::uint8_t, synthetic_features>;
+using Image = std::array<std::uint8_t, digit_features>;
 
 TEST_CASE("synthetic digits have the shape of MNIST and about equally many of each label") {
   const auto dataset = synthetic_digits(1, 5000, 500);
@@ -54,8 +54,7 @@ TEST_CASE("an image depends on seed, split and index only, and on each of them")
 }
 
 TEST_CASE("the synthetic digits of a seed are the same with every compiler and on every machine") {
-  CHECK(digest(synthetic_digits(1, 1000, 200)) ==
-        "2273422b9c2212c0e09cf8099cc70d3c55729370529ebc4c4b47d596a798f67e");
+  CHECK(digest(synthetic_digits(1, 1000, 200)) == "2273422b9c2212c0e09cf8099cc70d3c55729370529ebc4c4b47d596a798f67e");
 }
 
 }  // namespace
