@@ -1,0 +1,174 @@
+#include "libps/client/client.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "libps/base/log.hpp"
+#include "libps/net/clock.hpp"
+#include "libps/net/control_link.hpp"
+#include "libps/net/event_loop.hpp"
+#include "libps/net/socket.hpp"
+
+namespace ringps {
+namespace {
+
+constexpr Duration turn_interval_max = std::chrono::milliseconds(20);
+
+void log_malformed(const std::string& reason) { log::warn("an answer was not understood: {}", reason); }
+
+}  // namespace
+
+struct Client::Connection {
+  struct Peer {
+    ServerMember server;
+    std::unique_ptr<DealerSocket> socket;
+  };
+
+  Connection(JobSpec job_in, Options options, Hooks hooks_in)
+      : job(std::move(job_in)),
+        hooks(std::move(hooks_in)),
+        incarnation{unix_microseconds()},
+        context(make_context()),
+        core(job, options.id, incarnation),
+        link(context, job,
+             {Role::worker, options.id.value, incarnation, "", options.job_digest, static_cast<std::uint64_t>(getpid())},
+             options.coordinator) {
+    loop.add(signals.descriptor(), [this] { on_signal(); });
+    loop.add(link.descriptor(), [] {});
+  }
+
+  void on_signal() {
+    if (signals.take() != 0 && !ended) {
+      ended = Ended{RunState::interrupted, Ended::Why::run_over, "a signal has come"};
+    }
+  }
+
+  /// One dealer per server of the view; connections to servers that stay are kept.
+  void connect_peers() {
+    std::vector<Peer> next;
+    for (const ServerMember& server : core.view().servers) {
+      const auto same = std::find_if(peers.begin(), peers.end(), [&](const Peer& p) { return p.server == server; });
+      if (same != peers.end()) {
+        next.push_back({server, std::move(same->socket)});
+      } else {
+        auto socket = std::make_unique<DealerSocket>(context, server.endpoint, bulk_hwm(job.message_bytes));
+        loop.add(socket->ref(), [raw = socket.get()] { raw->flush(); }, [raw = socket.get()] { return raw->has_unsent(); });
+        next.push_back({server, std::move(socket)});
+      }
+    }
+    for (const Peer& gone : peers) {
+      if (gone.socket) {
+        loop.remove(gone.socket->ref());
+      }
+    }
+    peers = std::move(next);
+    peers_epoch = core.view().epoch;
+  }
+
+  void carry_out() {
+    if (core.view().epoch != peers_epoch) {
+      connect_peers();
+      if (hooks.on_view) {
+        hooks.on_view(core.view());
+      }
+    }
+    for (ClientCore::Effect& effect : std::exchange(effects, {})) {
+      if (auto* send = std::get_if<ClientCore::Send>(&effect)) {
+        peers[send->server].socket->send(std::move(send->message));
+      } else if (auto* reached = std::get_if<ClientCore::Reached>(&effect)) {
+        if (hooks.on_weights) {
+          hooks.on_weights(reached->weights);
+        }
+      } else {
+        link.tell(Failed{std::get<ClientCore::GiveUp>(effect).text});
+      }
+    }
+  }
+
+  void receive_all() {
+    // A view may come with any answer: the list of peers is read anew after each.
+    for (std::size_t p = 0; p < peers.size(); ++p) {
+      Message message;
+      while (p < peers.size() && peers[p].socket->receive(message, log_malformed)) {
+        core.on_message(now(), std::move(message), effects);
+        carry_out();
+      }
+    }
+    for (ControlLink::Event& event : link.take_events()) {
+      if (auto* view = std::get_if<View>(&event)) {
+        core.on_view(now(), *view, effects);
+        carry_out();
+      } else if (auto* heard = std::get_if<HeartbeatAnswer>(&event)) {
+        if (hooks.on_heard) {
+          hooks.on_heard(*heard);
+        }
+      } else if (!ended) {
+        ended = std::get<Ended>(event);
+      }
+    }
+  }
+
+  void turn() {
+    const Time at = now();
+    if (at >= next_tick) {
+      next_tick = at + turn_interval_max;
+      core.on_tick(at, effects);
+      carry_out();
+      link.set_waiting_for(core.waiting_for());
+    }
+    link.turn(core.version());
+    if (hooks.on_turn) {
+      hooks.on_turn(at);
+    }
+  }
+
+  const JobSpec job;
+  const Hooks hooks;
+  const Incarnation incarnation;
+  SignalDescriptor signals;  // before any thread starts
+  zmq::context_t context;
+  EventLoop loop;
+  ClientCore core;
+  ClientCore::Effects effects;
+  std::vector<Peer> peers;
+  Epoch peers_epoch;
+  Time next_tick;
+  std::optional<Ended> ended;
+  ControlLink link;
+};
+
+Client::Client(JobSpec job, Options options, Hooks hooks)
+    : connection_(std::make_unique<Connection>(std::move(job), std::move(options), std::move(hooks))) {}
+
+Client::~Client() = default;
+
+std::optional<Client::Task> Client::next() {
+  Connection& c = *connection_;
+  for (;;) {
+    c.receive_all();
+    c.turn();
+    if (c.ended) {
+      return std::nullopt;
+    }
+    if (auto task = c.core.next_task()) {
+      return task;
+    }
+    c.loop.wait_until(c.next_tick);
+  }
+}
+
+void Client::contribute(const Task& task, std::shared_ptr<const Floats> gradient) {
+  connection_->core.contribute(now(), task, std::move(gradient), connection_->effects);
+  connection_->carry_out();
+}
+
+void Client::report(Progress progress) { connection_->link.send(std::move(progress)); }
+
+void Client::fail(const std::string& text) { connection_->link.tell(Failed{text}); }
+
+const std::optional<Ended>& Client::ended() const { return connection_->ended; }
+
+}  // namespace ringps

@@ -1,0 +1,88 @@
+#include "services/common/role.hpp"
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+
+#include "libps/base/log.hpp"
+#include "libps/base/sha256.hpp"
+#include "libps/config/job.hpp"
+#include "libps/config/load.hpp"
+#include "libps/config/write.hpp"
+#include "services/common/job.hpp"
+
+namespace ringps {
+
+void RoleOptions::add_to(CLI::App& app) {
+  app.set_version_flag("--version", RINGPS_VERSION);
+  app.add_option("--config", config_file, "configuration of the run; the same file for all roles")->required();
+  app.add_option("--run-dir", run_dir, "folder of the run: checkpoints and, of the coordinator, journal and metrics")
+      ->capture_default_str();
+  app.add_option("--log-level", log_level, "debug, info, warn or error")->capture_default_str();
+  app.add_option("--log-format", log_format, "text or json")->capture_default_str();
+}
+
+void RoleOptions::add_member_options(CLI::App& app) {
+  app.add_option("--id", id, "name, unique in the cluster, ending in a number")->required();
+  app.add_option("--coordinator", coordinator, "endpoint of the coordinator, as in tcp://10.0.0.1:7070")->required();
+  app.add_option("--kill-at", kill_at, "rehearse a failure: SIGKILL this process when it reaches this iteration");
+}
+
+void RoleOptions::add_bind_options(CLI::App& app) {
+  app.add_option("--bind", bind, "where to listen: tcp://ADDRESS:PORT (port 0: the system chooses) or ipc://PATH")
+      ->capture_default_str();
+  app.add_option("--advertise", advertise, "host name or address that others reach this process by");
+}
+
+Result<Job> prepare(const RoleOptions& options) {
+  if (auto configured = log::configure(options.id, options.log_level, options.log_format); !configured) {
+    return Error{configured.error()};
+  }
+  auto config = load_config(options.config_file);
+  if (!config) {
+    return Error{config.error()};
+  }
+  const auto model = make_model(model_spec(*config));
+  Job job{*config, make_job(*config, model->tensors()), sha256_hex(canonical_text(*config))};
+  return job;
+}
+
+std::optional<int> parse(CLI::App& app, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+    return std::nullopt;
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? exit_done : exit_usage;
+  }
+}
+
+int report_error(const std::string& text, int code) {
+  std::fprintf(stderr, "%s\n", text.c_str());
+  return code;
+}
+
+int exit_code(const Ended& ended) {
+  switch (ended.why) {
+    case Ended::Why::refused:
+      return exit_usage;
+    case Ended::Why::unreachable:
+      return exit_unreachable;
+    default:
+      break;
+  }
+  switch (ended.state) {
+    case RunState::completed:
+      return exit_done;
+    case RunState::interrupted:
+      return exit_interrupted;
+    default:
+      return exit_run_failed;
+  }
+}
+
+void kill_oneself() {
+  raise(SIGKILL);
+  std::abort();
+}
+
+}  // namespace ringps

@@ -1,0 +1,75 @@
+#include "services/server/disk.hpp"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "libps/storage/checkpoint_reader.hpp"
+#include "libps/storage/checkpoint_store.hpp"
+
+namespace ringps {
+
+Disk::Disk(const JobSpec& job, const BlockTable& table, ServerId server, Incarnation incarnation,
+           std::filesystem::path checkpoints)
+    : job_(job),
+      table_(table),
+      server_(std::move(server)),
+      incarnation_(incarnation),
+      checkpoints_(std::move(checkpoints)),
+      thread_([this] { run(); }) {}
+
+Disk::~Disk() {
+  orders_.put(Quit{});
+  thread_.join();
+}
+
+void Disk::run() {
+  for (;;) {
+    pollfd readable{orders_.descriptor(), POLLIN, 0};
+    poll(&readable, 1, -1);
+    const std::vector<Order> orders = orders_.take_all();
+    if (std::any_of(orders.begin(), orders.end(), [](const Order& order) { return std::holds_alternative<Quit>(order); })) {
+      return;
+    }
+    for (const Order& order : orders) {
+      if (const auto* checkpoint = std::get_if<Shard::WriteCheckpoint>(&order)) {
+        done_.put(write(*checkpoint));
+      } else {
+        done_.put(restore(std::get<Shard::RestoreBlocks>(order)));
+      }
+    }
+  }
+}
+
+Disk::Done Disk::write(const Shard::WriteCheckpoint& order) const {
+  std::vector<StoredBlock> blocks;
+  for (const Shard::SnapshotBlock& snapshot : order.blocks) {
+    const std::size_t elements = table_[snapshot.block].elements;
+    const std::span<const float> buffer(*snapshot.buffer);
+    blocks.push_back({snapshot.block, std::as_bytes(buffer.first(elements)), std::as_bytes(buffer.subspan(elements))});
+  }
+  std::sort(blocks.begin(), blocks.end(), [](const auto& a, const auto& b) { return a.block < b.block; });
+  auto files = write_shard(checkpoints_, order.iteration, server_, incarnation_, table_, blocks);
+  if (!files) {
+    return Broken{server_.value + " cannot write checkpoint " + std::to_string(order.iteration.value) + ": " +
+                  files.error()};
+  }
+  return Written{{order.iteration, order.restore_epoch, std::move(*files)}};
+}
+
+Disk::Done Disk::restore(const Shard::RestoreBlocks& order) const {
+  auto loaded = load_blocks(order.restore.checkpoint, table_, job_.optimizer.state_per_element(), order.blocks);
+  if (!loaded) {
+    return Broken{server_.value + " cannot restore its blocks: " + loaded.error()};
+  }
+  Restored restored{order.restore.epoch, {}};
+  for (const LoadedBlock& block : *loaded) {
+    auto buffer = std::make_shared<Floats>(block.values);
+    buffer->insert(buffer->end(), block.state.begin(), block.state.end());
+    restored.buffers.push_back(std::move(buffer));
+  }
+  return restored;
+}
+
+}  // namespace ringps

@@ -1,0 +1,135 @@
+#include "services/worker/trainer.hpp"
+
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "libps/base/log.hpp"
+#include "libps/client/client.hpp"
+#include "libps/net/clock.hpp"
+#include "services/common/job.hpp"
+#include "services/worker/evaluator.hpp"
+#include "services/worker/reporter.hpp"
+
+namespace ringps {
+namespace {
+
+/// Times each iteration: from having one version of the weights to having the next.
+class Stopwatch {
+ public:
+  void on_gradient(Time now) {
+    if (!gradient_started_) {
+      gradient_started_ = now;
+    }
+  }
+
+  std::optional<IterationTiming> on_version(Time now, Iteration version) {
+    std::optional<IterationTiming> timing;
+    if (reached_at_ && version.value == reached_.value + 1) {
+      timing = IterationTiming{version, seconds(now - *reached_at_), seconds(now - gradient_started_.value_or(*reached_at_))};
+    }
+    reached_at_ = now;
+    reached_ = version;
+    gradient_started_.reset();
+    return timing;
+  }
+
+ private:
+  std::optional<Time> reached_at_;
+  Iteration reached_;
+  std::optional<Time> gradient_started_;
+};
+
+/// Gradients of slices; buffers come back once nobody reads them any more.
+class GradientSource {
+ public:
+  GradientSource(const Job& job, const Dataset& dataset)
+      : images_(dataset.train),
+        model_(make_model(model_spec(job.config), dataset.train.features)),
+        schedule_(schedule_spec(job.config, dataset)) {}
+
+  std::shared_ptr<const Floats> compute(const Client::Task& task) {
+    std::shared_ptr<Floats> buffer = take_buffer(task.weights->size());
+    model_->gradient(*task.weights, images_, schedule_.samples(task.iteration, task.slice), *buffer);
+    return buffer;
+  }
+
+ private:
+  std::shared_ptr<Floats> take_buffer(std::size_t size) {
+    for (auto& buffer : buffers_) {
+      if (is_sole_owner(buffer)) {
+        return buffer;
+      }
+    }
+    buffers_.push_back(std::make_shared<Floats>(size, 0.0F));
+    return buffers_.back();
+  }
+
+  const Images& images_;
+  std::unique_ptr<Model> model_;
+  Schedule schedule_;
+  std::vector<std::shared_ptr<Floats>> buffers_;
+};
+
+/// One incarnation, from joining to leaving.
+Ended train_once(const Job& job, const Dataset& dataset, const RoleOptions& options, std::uint64_t kill_at) {
+  GradientSource gradients(job, dataset);
+  Evaluator evaluator(job.spec, options.id, model_spec(job.config), dataset.test, job.config.evaluate.samples);
+  std::optional<Client> client;
+  Reporter reporter(job.spec, options.id, [&](Progress progress) { client->report(std::move(progress)); });
+  Stopwatch stopwatch;
+
+  Client::Hooks hooks;
+  hooks.on_view = [&](const View& view) {
+    log::info("view {}: {}; computes {} of {} slices", view.epoch.value, view.cause, view.slices_of(options.id).size(),
+              job.spec.slices);
+    reporter.on_view(view);
+    evaluator.on_view(view);
+  };
+  hooks.on_weights = [&](const Weights& weights) {
+    if (const auto timing = stopwatch.on_version(now(), weights.version)) {
+      reporter.on_timing(now(), *timing);
+    }
+    evaluator.on_weights(weights);
+    if (kill_at != 0 && weights.version.value >= kill_at) {
+      kill_oneself();
+    }
+  };
+  hooks.on_heard = [&](const HeartbeatAnswer& answer) {
+    reporter.on_heard(answer);
+    evaluator.on_heard(answer);
+  };
+  hooks.on_turn = [&](Time at) {
+    for (const Evaluator::Done& done : evaluator.take_done()) {
+      reporter.on_evaluation(done.restore_epoch, done.report);
+    }
+    reporter.on_turn(at);
+  };
+
+  client.emplace(job.spec, Client::Options{options.coordinator, {options.id}, job.digest}, std::move(hooks));
+  while (const auto task = client->next()) {
+    stopwatch.on_gradient(now());
+    client->contribute(*task, gradients.compute(*task));
+  }
+  return *client->ended();
+}
+
+}  // namespace
+
+int train(const Job& job, const Dataset& dataset, const RoleOptions& options) {
+  std::uint64_t kill_at = options.kill_at;
+  for (bool removed = false;; removed = true) {
+    const Ended ended = train_once(job, dataset, options, kill_at);
+    log::info("{}: {}", ended.why == Ended::Why::removed ? "removed from the cluster" : "ends", ended.text);
+    if (removed && ended.why == Ended::Why::refused) {
+      return exit_done;  // it went with its server, and there is no place for it any more
+    }
+    if (ended.why != Ended::Why::removed) {
+      return exit_code(ended);
+    }
+    kill_at = 0;
+  }
+}
+
+}  // namespace ringps
