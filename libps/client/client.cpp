@@ -17,8 +17,6 @@ namespace {
 
 constexpr Duration turn_interval_max = std::chrono::milliseconds(20);
 
-void log_malformed(const std::string& reason) { log::warn("an answer was not understood: {}", reason); }
-
 }  // namespace
 
 struct Client::Connection {
@@ -89,6 +87,11 @@ struct Client::Connection {
   }
 
   void receive_all() {
+    const auto log_malformed = [this](const std::string& reason) {
+      if (++malformed <= 10) {
+        log::warn("an answer was not understood: {}", reason);
+      }
+    };
     // A view may come with any answer: the list of peers is read anew after each.
     for (std::size_t p = 0; p < peers.size(); ++p) {
       Message message;
@@ -119,7 +122,7 @@ struct Client::Connection {
       carry_out();
       link.set_waiting_for(core.waiting_for());
     }
-    link.turn(core.version());
+    link.turn(core.version(), malformed);
     if (hooks.on_turn) {
       hooks.on_turn(at);
     }
@@ -135,6 +138,7 @@ struct Client::Connection {
   ClientCore::Effects effects;
   std::vector<Peer> peers;
   Epoch peers_epoch;
+  std::uint64_t malformed = 0;
   Time next_tick;
   std::optional<Ended> ended;
   ControlLink link;

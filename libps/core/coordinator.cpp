@@ -191,6 +191,7 @@ void Coordinator::on_heartbeat(Time now, const Route& from, const Message& messa
     process.turns_changed = now;
   }
   process.waiting_for = beat.waiting_for;
+  process.refused = beat.refused;
   if (message.envelope.epoch >= view_.restore.epoch) {  // not from before a rollback
     process.iteration = beat.iteration;
     pace_.observe(now, beat.iteration);
@@ -275,7 +276,7 @@ Status Coordinator::status(Time now) const {
   for (const auto& [id, process] : processes_) {
     status.processes.push_back({process.role, id, process.incarnation, process.endpoint, process.pid,
                                 is_member(id, process), process.iteration, seconds(now - process.last_heard),
-                                process.waiting_for});
+                                process.waiting_for, process.refused});
   }
   for (const Failure& failure : failures_) {
     const std::uint64_t replayed =

@@ -104,6 +104,7 @@ class Coordinator {
     Time turns_changed;      ///< when `turns` last moved; a data loop that stands still is wedged
     Iteration iteration;
     std::string waiting_for;
+    std::uint64_t refused = 0;
   };
   struct Failure {
     Role role = Role::server;

@@ -58,6 +58,7 @@ class Member {
     std::uint64_t turns = 0;
     Iteration iteration;
     std::string waiting_for;
+    std::uint64_t refused = 0;
   };
 
   Member(const JobSpec& job, Identity identity);

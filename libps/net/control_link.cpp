@@ -37,7 +37,8 @@ void ControlLink::set_waiting_for(std::string text) {
 
 Member::Activity ControlLink::activity() {
   const std::lock_guard lock(waiting_for_mutex_);
-  return {turns_.load(std::memory_order_relaxed), Iteration{iteration_.load(std::memory_order_relaxed)}, waiting_for_};
+  return {turns_.load(std::memory_order_relaxed), Iteration{iteration_.load(std::memory_order_relaxed)}, waiting_for_,
+          refused_.load(std::memory_order_relaxed)};
 }
 
 void ControlLink::run(zmq::context_t& context) {

@@ -128,7 +128,8 @@ struct Heartbeat {
   std::uint64_t turns = 0;  ///< of the member's data loop: stands still when it is wedged
   Iteration iteration;      ///< servers: the version that all their blocks have; workers: of their weights
   std::string waiting_for;  ///< what the member waits for, in words; empty when it does not
-  static auto fields(auto& m) { return std::tie(m.turns, m.iteration, m.waiting_for); }
+  std::uint64_t refused = 0;  ///< messages that it has refused so far, malformed ones included
+  static auto fields(auto& m) { return std::tie(m.turns, m.iteration, m.waiting_for, m.refused); }
 };
 
 struct GetView {
@@ -270,9 +271,10 @@ struct ProcessStatus {
   Iteration iteration;
   double silent_seconds = 0;  ///< since it was last heard
   std::string waiting_for;
+  std::uint64_t refused = 0;  ///< messages that it has refused
   static auto fields(auto& p) {
     return std::tie(p.role, p.id, p.incarnation, p.endpoint, p.pid, p.member, p.iteration, p.silent_seconds,
-                    p.waiting_for);
+                    p.waiting_for, p.refused);
   }
 };
 
@@ -301,7 +303,7 @@ struct Status {
   Iteration iteration;             ///< the newest that is known to be complete
   Iteration iterations;            ///< the last one of the job
   Iteration committed_checkpoint;
-  std::uint64_t refused_messages = 0;
+  std::uint64_t refused_messages = 0;  ///< by the coordinator itself
   double accuracy = -1;  ///< newest evaluation; negative: none yet
   double loss = -1;
   std::vector<ProcessStatus> processes;
