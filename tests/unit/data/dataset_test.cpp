@@ -100,6 +100,15 @@ TEST_CASE("the digest changes with any pixel, any label and with the split that 
   CHECK(original != digest_now());
 }
 
+TEST_CASE("a data set can be cut to its first images") {
+  auto images = Folder().load().value().train;
+  keep_first(images, 5);
+  CHECK(images.count() == 2);
+  keep_first(images, 1);
+  CHECK(images.count() == 1);
+  CHECK(images.pixels == std::vector<std::uint8_t>{'a', 'b', 'c'});
+}
+
 TEST_CASE("the real MNIST files load") {
   const char* folder = std::getenv("RINGPS_DATA");
   if (folder == nullptr) {
