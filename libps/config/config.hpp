@@ -1,6 +1,7 @@
 // The configuration of a run: every key of a configuration file with its default, its range and its meaning.
 // The structs hold the defaults; the table below each of them declares its keys (schema.hpp). To add a key, add a
-// member and a line here; nothing else lists them. What keys must satisfy together is in rules.cpp. Reading: load.hpp.
+// member and a line here: nothing else lists them, and so this header is longer than others. What keys must satisfy
+// together is in rules.cpp. Reading: load.hpp.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +12,7 @@
 
 #include "libps/config/schema.hpp"
 #include "libps/core/job.hpp"
+#include "libps/model/model.hpp"
 #include "libps/optim/optimizer.hpp"
 
 namespace ringps {
@@ -19,12 +21,12 @@ inline constexpr std::uint64_t iterations_max = 1'000'000'000'000;
 inline constexpr std::uint64_t samples_max = 10'000'000;
 
 struct ModelConfig {
-  enum class Kind : std::uint8_t { logistic_regression, softmax_regression, mlp };
-  enum class Initial : std::uint8_t { zeros, uniform, glorot };
+  using Kind = ModelKind;
+  using Initial = ringps::Initial;
 
   Kind kind = Kind::logistic_regression;
   std::vector<std::uint32_t> hidden;
-  std::optional<Initial> initial;  ///< set once loaded
+  std::optional<Initial> initial;  ///< always set in a configuration that has been loaded
 
   static constexpr auto fields() {
     using S = ModelConfig;
@@ -150,7 +152,7 @@ struct TrainConfig {
   enum class Consistency : std::uint8_t { bsp, ssp, asp };
 
   std::uint64_t iterations = 1000;
-  std::uint32_t slices = 0;  ///< at least 1 once loaded
+  std::uint32_t slices = 0;  ///< at least 1 in a configuration that has been loaded
   std::uint32_t batch = 128;
   OptimizerConfig optimizer;
   Consistency consistency = Consistency::bsp;
@@ -278,14 +280,14 @@ struct Config {
   friend bool operator==(const Config&, const Config&) = default;
 };
 
-constexpr auto names(ModelConfig::Kind) {
-  using enum ModelConfig::Kind;
-  return schema::Names<ModelConfig::Kind, 3>{
+constexpr auto names(ModelKind) {
+  using enum ModelKind;
+  return schema::Names<ModelKind, 3>{
       {{"logistic_regression", logistic_regression}, {"softmax_regression", softmax_regression}, {"mlp", mlp}}};
 }
-constexpr auto names(ModelConfig::Initial) {
-  using enum ModelConfig::Initial;
-  return schema::Names<ModelConfig::Initial, 3>{{{"zeros", zeros}, {"uniform", uniform}, {"glorot", glorot}}};
+constexpr auto names(Initial) {
+  using enum Initial;
+  return schema::Names<Initial, 3>{{{"zeros", zeros}, {"uniform", uniform}, {"glorot", glorot}}};
 }
 constexpr auto names(DataConfig::Kind) {
   using enum DataConfig::Kind;

@@ -3,8 +3,8 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <cerrno>
-#include <cstring>
 #include <fstream>
+#include <system_error>
 
 #include "libps/config/reader.hpp"
 #include "libps/config/report.hpp"
@@ -47,12 +47,14 @@ Result<Config> load_config(const std::filesystem::path& file, const Overrides& o
   }
   std::ifstream stream(file, std::ios::binary);
   if (!stream) {
-    return Error{fmt::format("{}: cannot read the configuration file: {}", file.string(), std::strerror(errno))};
+    return Error{fmt::format("{}: cannot read the configuration file: {}", file.string(),
+                             std::generic_category().message(errno))};
   }
   std::string text(file_bytes_max + 1, '\0');
   stream.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (stream.bad()) {
-    return Error{fmt::format("{}: cannot read the configuration file: {}", file.string(), std::strerror(errno))};
+    return Error{fmt::format("{}: cannot read the configuration file: {}", file.string(),
+                             std::generic_category().message(errno))};
   }
   text.resize(static_cast<std::size_t>(stream.gcount()));
   return load_config_text(text, file.string(), overrides);

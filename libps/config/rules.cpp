@@ -46,7 +46,7 @@ void check_model(const ModelConfig& model, Report& report) {
     return;
   }
   const std::size_t layers = model.hidden.size();
-  const bool is_mlp = model.kind == ModelConfig::Kind::mlp;
+  const bool is_mlp = model.kind == ModelKind::mlp;
   if (!is_mlp && layers > 0) {
     report.problem("model.hidden",
                    fmt::format("only an mlp has hidden layers: remove them, or change model.kind, which "
@@ -193,16 +193,14 @@ void check_rules(const Config& config, Report& report) {
 }
 
 void resolve_defaults(Config& config) {
-  using Kind = ModelConfig::Kind;
-  using Initial = ModelConfig::Initial;
   auto& model = config.model;
-  if (model.kind == Kind::mlp && model.hidden.empty()) {
+  if (model.kind == ModelKind::mlp && model.hidden.empty()) {
     model.hidden = {hidden_default};
   }
   if (!model.initial) {
-    model.initial = model.kind == Kind::logistic_regression  ? Initial::uniform
-                    : model.kind == Kind::softmax_regression ? Initial::zeros
-                                                             : Initial::glorot;
+    model.initial = model.kind == ModelKind::logistic_regression  ? Initial::uniform
+                    : model.kind == ModelKind::softmax_regression ? Initial::zeros
+                                                                  : Initial::glorot;
   }
   auto& data = config.data;
   if (data.kind == DataConfig::Kind::synthetic) {

@@ -27,15 +27,15 @@ enum class Agreement : bool {
 /// T itself, or what a list or an optional of T holds.
 template <class T>
 struct Element {
-  using type = T;
+  using value_type = T;
 };
 template <class T>
 struct Element<std::vector<T>> {
-  using type = T;
+  using value_type = T;
 };
 template <class T>
 struct Element<std::optional<T>> {
-  using type = T;
+  using value_type = T;
 };
 
 /// Both ends are allowed. Only numbers have one; for a list it holds for each entry.
@@ -48,7 +48,7 @@ struct Range<T> {
   T high = std::numeric_limits<T>::max();
 };
 template <class T>
-using RangeOf = Range<typename Element<T>::type>;
+using RangeOf = Range<typename Element<T>::value_type>;
 
 template <class Section, class T>
 struct Field {

@@ -77,7 +77,7 @@ std::string yaml_of(const T& value) {
 /// What a value may be, for the comment beside it.
 template <class S, class T>
 std::string choices(const Field<S, T>& field) {
-  using Value = typename schema::Element<T>::type;
+  using Value = typename schema::Element<T>::value_type;
   if constexpr (std::is_enum_v<Value>) {
     return fmt::format(" ({})", config_detail::allowed_names<Value>());
   } else {

@@ -3,7 +3,6 @@
 namespace ringps {
 
 TEST_CASE("defaults that depend on other keys are filled in") {
-  using Initial = ModelConfig::Initial;
   CHECK(loaded("").model.initial == Initial::uniform);
   CHECK(loaded("model: {kind: softmax_regression}").model.initial == Initial::zeros);
   CHECK(loaded("model: {kind: mlp}").model.initial == Initial::glorot);
