@@ -24,25 +24,38 @@ Iteration Coordinator::newest_iteration() const {
   return newest;
 }
 
-void Coordinator::on_blocks_written(const std::string& server, const BlocksWritten& written, Effects& effects) {
-  if (written.restore_epoch != view_.restore.epoch || !view_.server_index(server) ||
-      written.iteration > job_.iterations || committing_.contains(written.iteration)) {
+void Coordinator::on_blocks_written(const Route& from, const Message& message, const BlocksWritten& written,
+                                    Effects& effects) {
+  const std::string& server = message.envelope.sender;
+  const Iteration iteration = written.iteration;
+  if (written.restore_epoch != view_.restore.epoch || !view_.server_index(server) || iteration > job_.iterations ||
+      iteration <= lineage_committed_) {
+    send(from, message.envelope.request, Ack{iteration}, effects);  // nothing more will come of it
     return;
   }
-  auto& by_server = written_[written.iteration];
-  by_server[server] = written.files;
+  auto& by_server = written_[iteration];
+  by_server[server] = {written.files, from, message.envelope.request};
   std::vector<CheckpointFile> files;
-  for (const auto& [id, own] : by_server) {
-    for (const WrittenFile& file : own) {
+  for (const auto& [id, report] : by_server) {
+    for (const WrittenFile& file : report.files) {
       files.push_back({{id}, file});
     }
   }
-  if (by_server.size() < view_.servers.size() || !covers_all_blocks(files)) {
-    return;
+  const auto key = std::pair(view_.restore.epoch, iteration);
+  if (covers_all_blocks(files) && committing_.insert(key).second) {
+    effects.push_back(CommitCheckpoint{iteration, view_.epoch, view_.restore.epoch, std::move(files)});
   }
-  committing_.insert(written.iteration);
-  effects.push_back(CommitCheckpoint{written.iteration, view_.epoch, view_.restore.epoch, std::move(files)});
-  written_.erase(written_.begin(), written_.upper_bound(written.iteration));
+}
+
+/// To everybody who waits for it: a checkpoint is committed, and older ones will not be.
+void Coordinator::acknowledge_written(Iteration through, Effects& effects) {
+  const auto end = written_.upper_bound(through);
+  for (auto at = written_.begin(); at != end; ++at) {
+    for (const auto& [server, report] : at->second) {
+      send(report.from, report.request, Ack{at->first}, effects);
+    }
+  }
+  written_.erase(written_.begin(), end);
 }
 
 bool Coordinator::covers_all_blocks(const std::vector<CheckpointFile>& files) const {
@@ -61,7 +74,7 @@ bool Coordinator::covers_all_blocks(const std::vector<CheckpointFile>& files) co
 
 void Coordinator::on_checkpoint_committed(Time now, Iteration iteration, Epoch restore_epoch, const std::string& folder,
                                           Effects& effects) {
-  committing_.erase(iteration);
+  committing_.erase({restore_epoch, iteration});
   if (iteration >= committed_) {
     committed_ = iteration;
     committed_folder_ = folder;
@@ -69,12 +82,15 @@ void Coordinator::on_checkpoint_committed(Time now, Iteration iteration, Epoch r
   if (restore_epoch != view_.restore.epoch) {
     return;  // of a lineage that has ended; its bits are good all the same
   }
+  lineage_committed_ = std::max(lineage_committed_, iteration);
+  acknowledge_written(iteration, effects);
   effects.push_back(Publish{make(CheckpointCommitted{iteration, restore_epoch})});
   effects.push_back(Log{"checkpoint " + std::to_string(iteration.value) + " is committed: " + folder});
   if (iteration == job_.iterations) {
     last_committed_at_ = now;
     finish_if_done(now, effects);
-  } else if (iteration == next_checkpoint_) {
+  } else if (iteration >= next_checkpoint_) {  // later: named by an earlier life of this coordinator
+    next_checkpoint_ = iteration;
     misses_ = 0;
     name_next_checkpoint(now, effects);
   }

@@ -82,6 +82,9 @@ void ClientCore::on_view(Time now, const View& view, Effects& effects) {
   }
   const bool rolled_back = view.restore.epoch != view_.restore.epoch;
   view_ = view;
+  if (rolled_back) {
+    version_ = view.restore.iteration;
+  }
   requests_.clear();
   if (!cut_parts()) {
     effects.push_back(GiveUp{"the placement computed from view " + std::to_string(view.epoch.value) +

@@ -31,7 +31,13 @@ void Coordinator::on_start(Time now, const std::optional<Recovered>& recovered) 
   view_ = recovered->view;
   committed_ = recovered->committed;
   committed_folder_ = recovered->committed_folder;
-  next_checkpoint_ = first_checkpoint(job_, view_.restore.iteration);
+  next_checkpoint_ = first_checkpoint(job_, std::max(committed_, view_.restore.iteration));
+  if (committed_ > view_.restore.iteration) {
+    lineage_committed_ = committed_;
+  }
+  if (committed_ == job_.iterations) {
+    last_committed_at_ = now;
+  }
   timings_through_ = evaluations_through_ = view_.restore.iteration;
   pace_.restart(now, view_.restore.iteration);
   const auto expect = [&](Role role, const std::string& id, Incarnation incarnation, const std::string& endpoint) {
@@ -87,8 +93,9 @@ void Coordinator::on_message(Time now, const Route& from, const Message& message
   const auto known = processes_.find(envelope.sender);
   if (known == processes_.end() || known->second.incarnation != envelope.incarnation ||
       known->second.role != envelope.role) {
-    refuse(from, envelope.request, RefusalReason::unknown_sender,
-           "'" + envelope.sender + "' in this incarnation has not joined, or was removed", effects);
+    const bool removed = was_removed(envelope);
+    refuse(from, envelope.request, removed ? RefusalReason::removed : RefusalReason::unknown_sender,
+           "this incarnation of '" + envelope.sender + (removed ? "' was removed" : "' has not joined"), effects);
     return;
   }
   Process& process = known->second;
@@ -106,15 +113,15 @@ void Coordinator::on_message(Time now, const Route& from, const Message& message
           remove(now, {{envelope.sender, "left", false}}, effects);
         } else if constexpr (std::is_same_v<T, Suspect>) {
           const auto suspect = processes_.find(body.server.value);
-          if (suspect != processes_.end() && suspect->second.incarnation == body.incarnation) {
+          if (suspect != processes_.end() && suspect->second.incarnation == body.incarnation &&
+              !suspect->second.route.empty()) {
             suspect->second.suspected = true;
             suspect->second.last_probed = now;
             send(suspect->second.route, {}, Probe{}, effects);
           }
           send(from, envelope.request, Ack{}, effects);
         } else if constexpr (std::is_same_v<T, BlocksWritten>) {
-          send(from, envelope.request, Ack{body.iteration}, effects);
-          on_blocks_written(envelope.sender, body, effects);
+          on_blocks_written(from, message, body, effects);
         } else if constexpr (std::is_same_v<T, CheckpointMissed>) {
           send(from, envelope.request, Ack{body.iteration}, effects);
           on_checkpoint_missed(now, body, effects);
@@ -153,9 +160,8 @@ void Coordinator::on_join(Time now, const Route& from, const Message& message, c
     refuse_for_good(RefusalReason::not_expected, "the server that '" + id + "' belongs to was removed");
     return;
   }
-  const auto removed = removed_.find(id);
-  if (removed != removed_.end() && envelope.incarnation <= removed->second) {
-    refuse(from, envelope.request, RefusalReason::unknown_sender, "this incarnation of '" + id + "' was removed", effects);
+  if (was_removed(envelope)) {
+    refuse_for_good(RefusalReason::removed, "this incarnation of '" + id + "' was removed");
     return;
   }
   auto known = processes_.find(id);
@@ -253,7 +259,7 @@ void Coordinator::on_progress(Time now, const Progress& progress, Effects& effec
 
 void Coordinator::on_unreachable(Time now, const Route& route) {
   for (auto& [id, process] : processes_) {
-    if (process.route == route) {
+    if (process.route == route && !route.empty()) {
       process.suspected = true;
       process.last_probed = now;
     }

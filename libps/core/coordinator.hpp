@@ -96,7 +96,7 @@ class Coordinator {
     Incarnation incarnation;
     std::string endpoint;
     std::uint64_t pid = 0;
-    Route route;
+    Route route;  ///< empty: not heard since the coordinator was started again
     Time last_heard;
     Time last_probed;
     bool suspected = false;  ///< its connection broke, or a worker said so; cleared by any word from it
@@ -120,6 +120,13 @@ class Coordinator {
     std::optional<Time> recovered;
     Epoch epoch;  ///< of the view without it
   };
+  /// A server's BlocksWritten. It is acknowledged when the checkpoint is committed, not before: a coordinator that is
+  /// started again in between has to hear of it once more.
+  struct WrittenReport {
+    std::vector<WrittenFile> files;
+    Route from;
+    RequestId request;
+  };
   struct Removal {
     std::string id;
     std::string how;
@@ -129,7 +136,7 @@ class Coordinator {
   // coordinator.cpp: messages
   void on_join(Time now, const Route& from, const Message& message, const Join& join, Effects& effects);
   void on_heartbeat(Time now, const Route& from, const Message& message, const Heartbeat& beat, Effects& effects);
-  void on_blocks_written(const std::string& server, const BlocksWritten& written, Effects& effects);
+  void on_blocks_written(const Route& from, const Message& message, const BlocksWritten& written, Effects& effects);
   void on_checkpoint_missed(Time now, const CheckpointMissed& missed, Effects& effects);
   void on_progress(Time now, const Progress& progress, Effects& effects);
   Status status(Time now) const;
@@ -139,6 +146,7 @@ class Coordinator {
 
   // membership.cpp: views and failures
   bool is_member(const std::string& id, const Process& process) const;
+  bool was_removed(const Envelope& sender) const;
   void form_if_complete(Time now, Effects& effects);
   void remove(Time now, std::vector<Removal> removals, Effects& effects);
   void admit_waiting(Time now, Effects& effects);
@@ -150,6 +158,7 @@ class Coordinator {
 
   // checkpointing.cpp
   void name_next_checkpoint(Time now, Effects& effects);
+  void acknowledge_written(Iteration through, Effects& effects);
   bool covers_all_blocks(const std::vector<CheckpointFile>& files) const;
   void finish_if_done(Time now, Effects& effects);
   Iteration newest_iteration() const;
@@ -181,8 +190,9 @@ class Coordinator {
   std::string committed_folder_;
   Iteration next_checkpoint_;
   std::uint32_t misses_ = 0;
-  std::map<Iteration, std::map<std::string, std::vector<WrittenFile>>> written_;  ///< by iteration and server
-  std::set<Iteration> committing_;
+  std::map<Iteration, std::map<std::string, WrittenReport>> written_;  ///< by iteration and server; of this lineage
+  std::set<std::pair<Epoch, Iteration>> committing_;                   ///< by lineage
+  Iteration lineage_committed_;                                        ///< the newest checkpoint of this lineage
   Pace pace_;
 
   // What workers have reported of the current lineage.

@@ -110,11 +110,12 @@ void Member::on_answer(const Message& message, const HeartbeatAnswer& answer, Ef
 }
 
 void Member::on_refused(const Refused& refused, Time now, Effects& effects) {
-  if (refused.reason == RefusalReason::unknown_sender) {  // a coordinator that has forgotten us, or has removed us
-    if (was_member_) {
-      send(GetView{}, effects);
+  if (refused.reason == RefusalReason::removed) {
+    end({RunState::running, Ended::Why::removed, refused.text}, effects);
+  } else if (refused.reason == RefusalReason::unknown_sender) {  // a coordinator that has been started again
+    if (joined_) {  // else the next attempt is made in its time: an answer to every refusal would never end
+      join(now, effects);
     }
-    join(now, effects);
   } else {
     end({RunState::failed, Ended::Why::refused, refused.text}, effects);
   }

@@ -37,6 +37,11 @@ bool Coordinator::is_member(const std::string& id, const Process& process) const
   return index && view_.workers[*index].incarnation == process.incarnation;
 }
 
+bool Coordinator::was_removed(const Envelope& sender) const {
+  const auto removed = removed_.find(sender.sender);
+  return removed != removed_.end() && sender.incarnation <= removed->second;
+}
+
 bool Coordinator::has_place_for(const std::string& worker) const {
   if (job_.worker_scope == WorkerScope::all || state_ == RunState::forming) {
     return true;
@@ -90,6 +95,7 @@ void Coordinator::change_view(Time now, View next, bool roll_back, Effects& effe
     next_checkpoint_ = first_checkpoint(job_, committed_);
     misses_ = 0;
     written_.clear();
+    lineage_committed_ = {};
     evaluated_.clear();
     timings_through_ = committed_;
     evaluations_through_ = committed_;
@@ -200,7 +206,8 @@ void Coordinator::watch(Time now, Effects& effects) {
     }
     // A probe to a process that is gone fails at once, long before failure_timeout (see on_unreachable).
     const Duration interval = job_.timeouts.heartbeat_interval;
-    if (now - process.last_heard > interval + interval / 4 && now - process.last_probed > interval / 2) {
+    if (!process.route.empty() && now - process.last_heard > interval + interval / 4 &&
+        now - process.last_probed > interval / 2) {
       process.last_probed = now;
       send(process.route, {}, Probe{}, effects);
     }

@@ -46,7 +46,7 @@ class Shard {
     BlockId block;
     std::shared_ptr<const Floats> buffer;
   };
-  /// Write these blocks, all of version `iteration`, to disk, and then tell the coordinator BlocksWritten.
+  /// Write these blocks, ascending and all of version `iteration`, to disk, and then tell the coordinator BlocksWritten.
   struct WriteCheckpoint {
     Iteration iteration;
     Epoch restore_epoch;

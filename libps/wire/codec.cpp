@@ -108,10 +108,15 @@ bool read(const Object& from, T& to) {
     to = static_cast<T>(number);
     return true;
   } else if constexpr (std::is_same_v<T, double>) {
-    if (from.type != msgpack::type::FLOAT64) {
+    if (from.type == msgpack::type::POSITIVE_INTEGER) {  // that is how msgpack writes whole numbers
+      to = static_cast<double>(from.via.u64);
+    } else if (from.type == msgpack::type::NEGATIVE_INTEGER) {
+      to = static_cast<double>(from.via.i64);
+    } else if (from.type == msgpack::type::FLOAT64) {
+      to = from.via.f64;
+    } else {
       return false;
     }
-    to = from.via.f64;
     return true;
   } else if constexpr (StrongNumber<T>) {
     return read(from, to.value);
@@ -126,9 +131,9 @@ bool read(const Object& from, T& to) {
     if (from.type != msgpack::type::ARRAY || from.via.array.size > limits::list_entries_max) {
       return false;
     }
-    to.resize(from.via.array.size);
-    for (std::uint32_t i = 0; i < from.via.array.size; ++i) {
-      if (!read(from.via.array.ptr[i], to[i])) {
+    to.clear();
+    for (std::uint32_t i = 0; i < from.via.array.size; ++i) {  // one by one: a false entry must not cost a whole list
+      if (!read(from.via.array.ptr[i], to.emplace_back())) {
         return false;
       }
     }

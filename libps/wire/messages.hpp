@@ -103,6 +103,7 @@ enum class RefusalReason : std::uint8_t {
   overloaded = 6,       ///< a bound on queued requests is reached; try again
   job_differs = 7,      ///< the sender was started with another configuration
   not_expected = 8,     ///< the run has no place for the sender
+  removed = 9,          ///< this incarnation of the sender was removed; another one may join
 };
 
 struct Refused {

@@ -1,0 +1,65 @@
+// What must hold, always: one checker per promise of section 9 of the design. The world tells them everything that
+// happens, right when it happens; a broken promise ends the run.
+#pragma once
+
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "libps/core/client.hpp"
+#include "libps/core/coordinator.hpp"
+#include "libps/core/shard.hpp"
+#include "tests/sim/store.hpp"
+
+namespace ringps::sim {
+
+class Reference;
+struct Host;
+
+struct Violation : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// What all checkers may look at.
+struct Evidence {
+  const JobSpec& job;
+  const Reference& reference;
+  const Store& store;
+  Iteration resume_from;
+  bool bits_hold = true;  ///< false once a server with slices of its own was lost: then they go with it
+};
+
+class Checker {
+ public:
+  explicit Checker(const Evidence& evidence) : evidence_(evidence) {}
+  virtual ~Checker() = default;
+  Checker(const Checker&) = delete;
+  Checker& operator=(const Checker&) = delete;
+
+  virtual void on_persisted(const View&) {}
+  virtual void on_sent(const Host&, const Message&) {}
+  /// A member's data side has taken a view.
+  virtual void on_adopted(const Host&, const View&) {}
+  /// A message has arrived at a shard, and what came of it.
+  virtual void before_shard_message(const Host&, const Message&, const Shard&) {}
+  virtual void after_shard_message(const Host&, const Message&, const Shard&, const Shard::Effects&) {}
+  virtual void on_shard_step(const Host&, const Shard&) {}
+  virtual void on_reached(const Host&, const Weights&) {}
+  virtual void on_committed(const Manifest&) {}
+  virtual void on_restore(const Host&, const Restore&) {}
+  virtual void on_coordinator_started(const Coordinator&) {}
+  virtual void on_finished(RunState, const std::string&) {}
+
+ protected:
+  const Evidence& evidence_;
+};
+
+/// All of them.
+std::vector<std::unique_ptr<Checker>> make_checkers(const Evidence& evidence);
+
+[[noreturn]] inline void violated(const std::string& promise, const std::string& how) {
+  throw Violation(promise + ": " + how);
+}
+
+}  // namespace ringps::sim

@@ -1,0 +1,101 @@
+// Promise 9: any manifest that can be seen is complete, verifies, and is of one single version; after the first, there is
+// always one to restore from.
+// Promise 10: a restarted coordinator knows everything that anyone was told.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "libps/base/sha256.hpp"
+#include "tests/sim/checker.hpp"
+#include "tests/sim/host.hpp"
+#include "tests/sim/reference.hpp"
+
+namespace ringps::sim {
+
+class CheckpointsAreWhole : public Checker {
+ public:
+  using Checker::Checker;
+
+  void on_committed(const Manifest& manifest) override {
+    std::vector<std::uint32_t> copies(evidence_.reference.table().size(), 0);
+    for (const auto& each : manifest.files) {
+      const StoredFile* file = evidence_.store.file(each.file.name);
+      if (file == nullptr) {
+        violated(promise, "the file '" + each.file.name + "' of '" + manifest.folder + "' is not on the disk");
+      }
+      if (file->iteration != manifest.iteration || digest(*file) != each.file.sha256) {
+        violated(promise, "the file '" + each.file.name + "' does not verify");
+      }
+      for (const auto& [block, buffer] : file->blocks) {
+        ++copies[block.value];
+      }
+    }
+    if (std::any_of(copies.begin(), copies.end(), [](std::uint32_t count) { return count != 1; })) {
+      violated(promise, "'" + manifest.folder + "' does not have each block once");
+    }
+    committed_ = true;
+  }
+
+  void on_restore(const Host& host, const Restore& restore) override {
+    if (restore.checkpoint.empty()) {
+      return;
+    }
+    const Manifest* manifest = evidence_.store.manifest(restore.checkpoint);
+    if (manifest == nullptr || manifest->iteration != restore.iteration) {
+      violated(promise, host.name + " is to restore from '" + restore.checkpoint + "', which is not there");
+    }
+  }
+
+  void on_persisted(const View& view) override {
+    if (committed_ && view.restore.epoch == view.epoch && evidence_.store.manifest(view.restore.checkpoint) == nullptr) {
+      violated(promise, "a checkpoint was committed, and epoch " + std::to_string(view.epoch.value) + " restores from '" +
+                            view.restore.checkpoint + "'");
+    }
+  }
+
+ private:
+  static constexpr const char* promise = "9 (a manifest is whole, and there is always one)";
+
+  static std::string digest(const StoredFile& file) {
+    Sha256 digest;
+    for (const auto& [block, buffer] : file.blocks) {
+      digest.update(std::as_bytes(std::span(buffer)));
+    }
+    return digest.hex();
+  }
+
+  bool committed_ = false;
+};
+
+class NothingToldIsForgotten : public Checker {
+ public:
+  using Checker::Checker;
+
+  void on_sent(const Host& from, const Message& message) override {
+    if (from.role != Role::coordinator) {
+      return;
+    }
+    epoch_ = std::max(epoch_, message.envelope.epoch);
+    if (const auto* answer = std::get_if<HeartbeatAnswer>(&message.body)) {
+      committed_ = std::max(committed_, answer->committed_checkpoint);
+    } else if (const auto* committed = std::get_if<CheckpointCommitted>(&message.body)) {
+      committed_ = std::max(committed_, committed->iteration);
+    }
+  }
+
+  void on_coordinator_started(const Coordinator& coordinator) override {
+    if (coordinator.view().epoch < epoch_ || coordinator.committed() < committed_) {
+      violated("10 (a restarted coordinator knows what was told)",
+               "it knows epoch " + std::to_string(coordinator.view().epoch.value) + " and checkpoint " +
+                   std::to_string(coordinator.committed().value) + ", told were " + std::to_string(epoch_.value) + " and " +
+                   std::to_string(committed_.value));
+    }
+  }
+
+ private:
+  Epoch epoch_;
+  Iteration committed_;
+};
+
+}  // namespace ringps::sim

@@ -1,0 +1,85 @@
+// Promise 6: the contributions applied to a version of a block are all slices, once each. That none counts twice shows
+// in the bits (bits.hpp); here: no version is made before each of its slices has come to this very server.
+// Promise 11: every slice of every iteration is somebody's, and only one worker's at a time.
+#pragma once
+
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "libps/core/assignment.hpp"
+#include "tests/sim/checker.hpp"
+#include "tests/sim/host.hpp"
+#include "tests/sim/reference.hpp"
+
+namespace ringps::sim {
+
+class AllSlicesOnce : public Checker {
+ public:
+  using Checker::Checker;
+
+  void before_shard_message(const Host& host, const Message& message, const Shard&) override {
+    if (const auto* push = std::get_if<Push>(&message.body)) {
+      note(host, push->iteration, push->slice, push->runs);
+    } else if (const auto* push_pull = std::get_if<PushPull>(&message.body)) {
+      note(host, push_pull->iteration, push_pull->slice, push_pull->runs);
+    }
+  }
+
+  void on_shard_step(const Host& host, const Shard& shard) override {
+    Seen& seen = seen_[{host.index, host.life}];
+    if (seen.lineage != shard.restore_epoch()) {
+      seen.lineage = shard.restore_epoch();
+      seen.versions.clear();
+    }
+    std::uint64_t all = 0;
+    for (std::uint32_t s = 0; s < evidence_.job.slices; ++s) {
+      all |= contributes(evidence_.job, SliceId{s}, host.name) ? std::uint64_t{1} << s : 0;
+    }
+    for (const auto& block : shard.observe()) {
+      const auto [known, added] = seen.versions.emplace(block.block, block.version);
+      for (; known->second < block.version; known->second = known->second.next()) {
+        if (seen.came[{block.block, known->second.next()}] != all) {
+          violated(promise, host.name + " has made version " + std::to_string(known->second.value + 1) + " of block " +
+                                std::to_string(block.block.value) + " without all of its slices");
+        }
+      }
+    }
+  }
+
+  void on_persisted(const View& view) override {
+    const JobSpec& job = evidence_.job;
+    for (std::uint32_t s = 0; s < job.slices; ++s) {
+      const std::uint32_t worker = s < view.slice_worker.size() ? view.slice_worker[s] : no_worker;
+      const bool wanted = job.worker_scope == WorkerScope::all ||
+                          view.server_index("server" + std::to_string(home_of(job, SliceId{s}))).has_value();
+      const bool nobody = worker >= view.workers.size();
+      if (view.slice_worker.size() != job.slices || nobody != (!wanted || view.workers.empty())) {
+        violated(promise, "in epoch " + std::to_string(view.epoch.value) + " slice " + std::to_string(s) +
+                              (nobody ? " is nobody's" : " is somebody's"));
+      }
+    }
+  }
+
+ private:
+  static constexpr const char* promise = "6, 11 (each slice once)";
+
+  struct Seen {
+    Epoch lineage;
+    std::map<BlockId, Iteration> versions;
+    std::map<std::pair<BlockId, Iteration>, std::uint64_t> came;  ///< bits: slices
+  };
+
+  void note(const Host& host, Iteration iteration, SliceId slice, const std::vector<BlockRun>& runs) {
+    for (const BlockRun& run : runs) {
+      const auto first = evidence_.reference.table().find(run);
+      for (std::uint32_t i = 0; first && i < run.count; ++i) {
+        seen_[{host.index, host.life}].came[{BlockId{first->value + i}, iteration}] |= std::uint64_t{1} << slice.value;
+      }
+    }
+  }
+
+  std::map<std::pair<HostIndex, std::uint32_t>, Seen> seen_;
+};
+
+}  // namespace ringps::sim

@@ -1,0 +1,145 @@
+// Promise 7: versions only grow within an incarnation and between rollbacks, no block is two ahead of another, and a
+// synchronous request is answered with exactly the version that it asks for.
+// Promise 8: a message with an old epoch changes nothing.
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "tests/sim/checker.hpp"
+#include "tests/sim/host.hpp"
+
+namespace ringps::sim {
+
+class VersionsGrow : public Checker {
+ public:
+  using Checker::Checker;
+
+  void on_shard_step(const Host& host, const Shard& shard) override {
+    auto& [lineage, versions] = versions_[{host.index, host.life}];
+    if (lineage != shard.restore_epoch()) {
+      lineage = shard.restore_epoch();
+      versions.clear();
+    }
+    for (const auto& block : shard.observe()) {
+      Iteration& known = versions[block.block];
+      if (block.version < known) {
+        violated(promise, host.name + " has gone back to version " + std::to_string(block.version.value) + " of block " +
+                              std::to_string(block.block.value));
+      }
+      known = block.version;
+    }
+    if (shard.newest().value > shard.version().value + 1) {
+      violated(promise, host.name + " has blocks of versions " + std::to_string(shard.version().value) + " and " +
+                            std::to_string(shard.newest().value));
+    }
+  }
+
+  void on_reached(const Host& host, const Weights& weights) override {
+    auto& [lineage, version] = reached_[{host.index, host.life}];
+    if (lineage == weights.restore_epoch && weights.version < version) {
+      violated(promise, host.name + " has reached version " + std::to_string(weights.version.value) + " after " +
+                            std::to_string(version.value));
+    }
+    lineage = weights.restore_epoch;
+    version = weights.version;
+  }
+
+ private:
+  static constexpr const char* promise = "7 (versions grow)";
+  using Life = std::pair<HostIndex, std::uint32_t>;
+
+  std::map<Life, std::pair<Epoch, std::map<BlockId, Iteration>>> versions_;
+  std::map<Life, std::pair<Epoch, Iteration>> reached_;
+};
+
+class ExactVersion : public Checker {
+ public:
+  using Checker::Checker;
+
+  void before_shard_message(const Host&, const Message& message, const Shard&) override {
+    const auto asks = [&](Iteration iteration) { asked_[key(message.envelope)] = iteration; };
+    if (const auto* push = std::get_if<Push>(&message.body)) {
+      asks(push->iteration);
+    } else if (const auto* push_pull = std::get_if<PushPull>(&message.body)) {
+      asks(push_pull->iteration);
+    } else if (const auto* pull = std::get_if<Pull>(&message.body)) {
+      asks(pull->iteration);
+    }
+  }
+
+  void after_shard_message(const Host& host, const Message&, const Shard& shard, const Shard::Effects& effects) override {
+    for (const auto& effect : effects) {
+      const auto* reply = std::get_if<Shard::Reply>(&effect);
+      if (reply == nullptr) {
+        continue;
+      }
+      if (const auto* values = std::get_if<Values>(&reply->message.body)) {
+        is_exact(host, values->iteration);
+      } else if (const auto* ack = std::get_if<Ack>(&reply->message.body)) {
+        if (ack->iteration > shard.newest()) {
+          violated(promise, host.name + " confirms version " + std::to_string(ack->iteration.value) + ", which it has not");
+        }
+      }
+    }
+  }
+
+ private:
+  static constexpr const char* promise = "7 (an answer has the version asked for)";
+  using Key = std::tuple<std::string, Incarnation, RequestId>;
+
+  static Key key(const Envelope& envelope) { return {envelope.sender, envelope.incarnation, envelope.request}; }
+
+  /// An answer does not say whose it is, but somebody must have asked for that version, or for the newest.
+  void is_exact(const Host& host, Iteration iteration) const {
+    const bool asked = std::any_of(asked_.begin(), asked_.end(), [&](const auto& each) {
+      return each.second == iteration || each.second == newest_version;
+    });
+    if (!asked) {
+      violated(promise, host.name + " sends version " + std::to_string(iteration.value) + ", for which nobody has asked");
+    }
+  }
+
+  std::map<Key, Iteration> asked_;
+};
+
+class OldEpochsChangeNothing : public Checker {
+ public:
+  using Checker::Checker;
+
+  void before_shard_message(const Host&, const Message& message, const Shard& shard) override {
+    old_ = message.envelope.epoch < shard.epoch();
+    if (old_) {
+      before_ = state(shard);
+    }
+  }
+
+  void after_shard_message(const Host& host, const Message&, const Shard& shard, const Shard::Effects& effects) override {
+    if (!old_) {
+      return;
+    }
+    const auto* reply = effects.size() == 1 ? std::get_if<Shard::Reply>(&effects.front()) : nullptr;
+    if (reply == nullptr || !std::holds_alternative<Stale>(reply->message.body) || state(shard) != before_) {
+      violated("8 (an old epoch changes nothing)", host.name + " has taken it to heart");
+    }
+  }
+
+ private:
+  using State = std::tuple<std::uint64_t, std::uint64_t, std::string, std::vector<const Floats*>>;
+
+  static State state(const Shard& shard) {
+    std::vector<const Floats*> buffers;
+    for (const auto& block : shard.observe()) {
+      buffers.push_back(block.current);
+    }
+    return {shard.counters().blocks_applied, shard.counters().duplicates, shard.waiting_for(), std::move(buffers)};
+  }
+
+  bool old_ = false;
+  State before_;
+};
+
+}  // namespace ringps::sim

@@ -1,0 +1,122 @@
+#include "tests/sim/network.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <span>
+
+#include "libps/wire/codec.hpp"
+#include "tests/sim/story.hpp"
+#include "tests/sim/world.hpp"
+
+namespace ringps::sim {
+
+Network::Connection& Network::connection(const Host& client, const Host& router) {
+  Connection& found = connections_[{client.index, router.index}];
+  found.client = client.index;
+  found.router = router.index;
+  return found;
+}
+
+Route Network::route_of(const Connection& connection, const Host& client) const {
+  return client.name + "/" + std::to_string(client.life) + "/" + std::to_string(connection.generation);
+}
+
+Duration Network::delay() {
+  const bool late = dice_.chance(manners_.straggler);
+  return dice_.between(manners_.delay_usual / 4, late ? manners_.delay_max : manners_.delay_usual);
+}
+
+void Network::send_up(Host& from, Host& to, std::uint32_t to_life, const Message& message) {
+  Connection& by = connection(from, to);
+  const Route route = route_of(by, from);
+  routes_[to.name + " " + route] = {from.index, to.index};
+  carry(&by, &by.up, from, to, to_life, route, message);
+}
+
+bool Network::send_down(Host& from, const Route& to, const Message& message) {
+  const auto known = routes_.find(from.name + " " + to);
+  if (known == routes_.end()) {
+    return false;
+  }
+  Connection& by = connections_[known->second];
+  Host& client = world_.hosts()[by.client];
+  if (!client.process || route_of(by, client) != to) {
+    return false;
+  }
+  carry(&by, &by.down, from, client, client.life, {}, message);
+  return true;
+}
+
+void Network::broadcast(Host& from, const Message& message) {
+  for (Host& to : world_.hosts()) {
+    if (to.process && to.subscribed && !dice_.chance(manners_.broadcast_loss)) {
+      carry(nullptr, &broadcast_lines_[to.index], from, to, to.life, {}, message);
+    }
+  }
+}
+
+void Network::carry(Connection* connection, Line* line, const Host& from, Host& to, std::uint32_t to_life,
+                    const Route& route, const Message& message) {
+  ++messages_;
+  if (world_.tells_story()) {
+    world_.tell(from.name + " -> " + to.name + "  " + describe(message));
+  }
+  const bool cut = connection != nullptr && world_.now() < connection->cut_until;
+  const bool listening = to.process && to.life == to_life;
+  if (!listening || (!manners_.ordered && (cut || dice_.chance(manners_.loss)))) {
+    ++lost_;
+    return;
+  }
+  const auto header = std::make_shared<std::string>(encode_header(message));
+  const bool values = std::visit([]<class T>(const T&) { return carries_values(T::kind); }, message.body);
+  const auto payload = values ? std::make_shared<Payload>(message.payload) : nullptr;
+  const std::uint32_t generation = connection != nullptr ? connection->generation : 0;
+  const int copies = !manners_.ordered && dice_.chance(manners_.duplication) ? 2 : 1;
+  for (int copy = 0; copy < copies; ++copy) {
+    Time arrival = world_.now() + world_.pace(to, delay());
+    if (manners_.ordered) {
+      arrival = std::max({arrival, line->free, cut ? connection->cut_until : Time{}});
+      line->free = arrival;
+    }
+    world_.after(to, arrival - world_.now(), [this, connection, generation, &to, route, header, payload] {
+      if (connection == nullptr || connection->generation == generation) {
+        deliver(to, route, *header, payload.get());
+      } else {
+        ++lost_;
+      }
+    });
+  }
+}
+
+void Network::deliver(Host& to, const Route& route, const std::string& header, const Payload* payload) {
+  auto message = decode(std::as_bytes(std::span(header)), payload);
+  if (!message) {
+    violated("the codec reads what it has written", message.error());
+  }
+  to.process->on_message(route, std::move(*message));
+}
+
+void Network::reconnect(Host& client, Host& router) {
+  Connection& broken = connection(client, router);
+  ++broken.generation;
+  if (client.process && router.role == Role::server) {
+    world_.after(client, delay(), [&client, name = router.name, incarnation = router.incarnation] {
+      client.process->on_disconnected(name, incarnation);
+    });
+  }
+}
+
+void Network::cut(Host& a, Host& b, Time until) {
+  for (const auto& [client, router] : {std::pair(&a, &b), std::pair(&b, &a)}) {
+    if (router->role != Role::worker && client->role != Role::coordinator) {
+      connection(*client, *router).cut_until = until;
+    }
+  }
+}
+
+void Network::calm_down() {
+  manners_.ordered = true;
+  manners_.loss = manners_.duplication = manners_.broadcast_loss = manners_.straggler = 0;
+}
+
+}  // namespace ringps::sim

@@ -1,0 +1,98 @@
+#include "tests/sim/reference.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "libps/base/random.hpp"
+#include "libps/core/assignment.hpp"
+#include "libps/optim/initialise.hpp"
+#include "libps/ring/view.hpp"
+
+namespace ringps::sim {
+
+Floats gradient(std::uint64_t seed, Iteration iteration, SliceId slice, std::span<const float> weights) {
+  const KeyedRandom random(seed, "gradient", iteration.value * 1024 + slice.value);
+  Floats values(weights.size());
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    const float noise = random.uniform(i) - 0.5F;
+    values[i] = 0.3F * (weights[i] - noise) + 0.1F * weights[(i * 7 + 3) % weights.size()] * noise;
+  }
+  return values;
+}
+
+Reference::Reference(const JobSpec& job) : job_(job), table_(job.tensors, job.block_elements) {
+  std::vector<std::string> servers;
+  for (std::uint32_t s = 0; s < job.servers; ++s) {
+    servers.push_back("server" + std::to_string(s));
+  }
+  const Placement placement(servers, table_, job.virtual_nodes, 1);
+  contributors_.resize(table_.size());
+  for (std::uint32_t b = 0; b < table_.size(); ++b) {
+    for (std::uint32_t s = 0; s < job.slices; ++s) {
+      if (contributes(job, SliceId{s}, servers[placement.primary(BlockId{b})])) {
+        contributors_[b].push_back(SliceId{s});
+      }
+    }
+  }
+  Version first{Floats(table_.flat_elements(), 0.0F), Floats(table_.flat_elements(), 0.0F)};
+  const auto offsets = flat_offsets(job.tensors);
+  for (std::size_t t = 0; t < job.tensors.size(); ++t) {
+    initialise(job.tensors[t], job.seed, 0, std::span(first.weights).subspan(offsets[t], job.tensors[t].elements()));
+  }
+  versions_.push_back(std::move(first));
+  while (versions_.size() <= job.iterations.value) {
+    step(Iteration{versions_.size()});
+  }
+}
+
+void Reference::step(Iteration next) {
+  const Version& old = versions_.back();
+  const Iteration computed_from{(next.value - 1) / job_.refresh_interval * job_.refresh_interval};
+  std::vector<Floats> gradients;
+  for (std::uint32_t s = 0; s < job_.slices; ++s) {
+    gradients.push_back(gradient(job_.seed, next, SliceId{s}, weights(computed_from)));
+  }
+  const float scale = job_.worker_scope == WorkerScope::all ? 1.0F / static_cast<float>(job_.slices) : 1.0F;
+  const OptimizerSpec& rule = job_.optimizer;
+  Version made = old;
+  for (std::uint32_t b = 0; b < table_.size(); ++b) {
+    const auto& block = table_[BlockId{b}];
+    for (std::size_t i = block.flat_offset; i < block.flat_offset + block.elements; ++i) {
+      float sum = gradients[contributors_[b][0].value][i];
+      for (std::size_t c = 1; c < contributors_[b].size(); ++c) {
+        sum += gradients[contributors_[b][c].value][i];
+      }
+      const float slope = sum * scale + rule.weight_decay * old.weights[i];
+      made.state[i] = rule.momentum * old.state[i] + slope;
+      made.weights[i] = old.weights[i] - rule.learning_rate * (rule.kind == OptimizerKind::sgd ? slope : made.state[i]);
+    }
+  }
+  versions_.push_back(std::move(made));
+}
+
+Floats Reference::block(BlockId block, Iteration version) const {
+  const auto& at = table_[block];
+  const Version& all = versions_[version.value];
+  const auto cut = [&](const Floats& flat) { return std::span(flat).subspan(at.flat_offset, at.elements); };
+  const auto values = cut(all.weights);
+  Floats buffer(values.begin(), values.end());
+  if (job_.optimizer.state_per_element() != 0) {
+    const auto state = cut(all.state);
+    buffer.insert(buffer.end(), state.begin(), state.end());
+  }
+  return buffer;
+}
+
+bool Reference::is_block(BlockId block, Iteration version, std::span<const float> buffer) const {
+  const auto& at = table_[block];
+  const Version& all = versions_[version.value];
+  const auto same = [&](const Floats& flat, std::size_t offset) {
+    return std::memcmp(flat.data() + at.flat_offset, buffer.data() + offset, at.elements * sizeof(float)) == 0;
+  };
+  const bool stateful = job_.optimizer.state_per_element() != 0;
+  return version <= job_.iterations && buffer.size() == std::size_t{at.elements} * (stateful ? 2 : 1) &&
+         same(all.weights, 0) && (!stateful || same(all.state, at.elements));
+}
+
+}  // namespace ringps::sim

@@ -1,0 +1,43 @@
+// What the simulated training must come to: the same training once more, in plain loops, without shards, messages or
+// failures. Independent of the kernels that production uses; only placement and first values are shared.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "libps/base/aligned.hpp"
+#include "libps/core/job.hpp"
+#include "libps/ring/layout.hpp"
+
+namespace ringps::sim {
+
+/// The gradient of one slice at flat `weights`: a pure function whose sums are sensitive to order and repetition.
+Floats gradient(std::uint64_t seed, Iteration iteration, SliceId slice, std::span<const float> weights);
+
+class Reference {
+ public:
+  explicit Reference(const JobSpec& job);
+
+  const BlockTable& table() const { return table_; }
+  /// All weights of a version, flat; gaps are zero.
+  const Floats& weights(Iteration version) const { return versions_[version.value].weights; }
+  /// A block's buffer as a shard has it: values, then optimizer state.
+  Floats block(BlockId block, Iteration version) const;
+  bool is_block(BlockId block, Iteration version, std::span<const float> buffer) const;
+
+ private:
+  struct Version {
+    Floats weights;
+    Floats state;
+  };
+  void step(Iteration next);
+
+  const JobSpec& job_;
+  const BlockTable table_;
+  std::vector<std::vector<SliceId>> contributors_;  ///< per block
+  std::vector<Version> versions_;
+};
+
+}  // namespace ringps::sim

@@ -1,0 +1,154 @@
+#include "tests/sim/scenario.hpp"
+
+#include <algorithm>
+#include <sstream>
+
+#include "tests/sim/dice.hpp"
+
+namespace ringps::sim {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+std::vector<TensorSpec> make_tensors(Dice& dice) {
+  std::vector<TensorSpec> tensors;
+  const std::uint64_t count = dice.between(1, 4);
+  for (std::uint64_t t = 0; t < count; ++t) {
+    TensorSpec tensor;
+    tensor.name = "tensor" + std::to_string(t);
+    tensor.shape = dice.one_in(2) ? std::vector<std::uint64_t>{dice.between(1, 24)}
+                                  : std::vector<std::uint64_t>{dice.between(1, 6), dice.between(1, 6)};
+    tensor.initialiser = {-0.5F, 0.5F};
+    tensors.push_back(tensor);
+  }
+  return tensors;
+}
+
+Timeouts make_timeouts(Dice& dice) {
+  Timeouts timeouts;
+  timeouts.heartbeat_interval = dice.between(milliseconds(20), milliseconds(50));
+  timeouts.failure_timeout = dice.between(milliseconds(200), milliseconds(1000));
+  timeouts.probe_timeout = timeouts.heartbeat_interval * 3;
+  timeouts.request_timeout = dice.between(milliseconds(50), milliseconds(500));
+  return timeouts;
+}
+
+void set_members(Dice& dice, JobSpec& job) {
+  job.servers = static_cast<std::uint32_t>(dice.between(1, 5));
+  job.workers = static_cast<std::uint32_t>(dice.between(1, 6));
+  job.slices = static_cast<std::uint32_t>(dice.between(1, 8));
+  if (dice.one_in(5)) {
+    job.worker_scope = WorkerScope::server;
+    job.servers = static_cast<std::uint32_t>(dice.between(1, 3));
+    job.workers = job.servers * static_cast<std::uint32_t>(dice.between(1, 2));
+    job.slices = job.servers * static_cast<std::uint32_t>(dice.between(1, 3));
+  }
+}
+
+JobSpec make_job(Dice& dice, std::uint64_t seed) {
+  JobSpec job;
+  job.cluster = "sim";
+  job.seed = seed;
+  job.tensors = make_tensors(dice);
+  job.block_elements = static_cast<std::uint32_t>(dice.between(1, 16));
+  job.virtual_nodes = dice.pick({1U, 4U, 16U});
+  job.replicas = 1;
+  set_members(dice, job);
+  job.iterations = Iteration{dice.between(1, 40)};
+  job.optimizer.kind = dice.one_in(2) ? OptimizerKind::sgd : OptimizerKind::momentum;
+  job.optimizer.weight_decay = dice.one_in(2) ? 0.0F : 0.01F;
+  job.checkpoint.interval = dice.pick({0U, 1U, 3U, 5U});
+  job.checkpoint.wait = dice.one_in(2);
+  job.evaluate_interval = dice.pick({0U, 1U, 3U, 5U});
+  if (dice.one_in(5)) {  // as the configuration demands: every checkpoint falls on a moment of new weights
+    job.refresh_interval = dice.between(2, 3);
+    job.checkpoint.interval = job.refresh_interval * dice.between(0, 2);
+  }
+  job.message_bytes = static_cast<std::uint32_t>(dice.pick({16U, 64U, 256U, 4096U}));
+  job.timeouts = make_timeouts(dice);
+  return job;
+}
+
+NetworkManners make_network(Dice& dice) {
+  NetworkManners network;
+  network.ordered = !dice.one_in(3);
+  network.delay_usual = dice.between(microseconds(50), milliseconds(2));
+  network.delay_max = dice.between(milliseconds(5), milliseconds(200));
+  network.straggler = dice.pick({0.0, 0.001, 0.02});
+  network.broadcast_loss = dice.pick({0.0, 0.1, 0.9});
+  if (!network.ordered) {
+    network.loss = dice.pick({0.0, 0.01, 0.1});
+    network.duplication = dice.pick({0.0, 0.01, 0.2});
+    network.straggler = dice.pick({0.01, 0.1, 0.3});
+  }
+  return network;
+}
+
+Fault make_fault(Dice& dice, const Scenario& scenario, Duration window) {
+  const JobSpec& job = scenario.job;
+  const std::uint32_t hosts = 1 + job.servers + job.workers;
+  Fault fault;
+  fault.kind = dice.pick({FaultKind::crash, FaultKind::crash, FaultKind::crash_in_effects, FaultKind::crash_in_effects,
+                          FaultKind::crash_all_servers, FaultKind::pause, FaultKind::pause, FaultKind::slow,
+                          FaultKind::reconnect, FaultKind::cut});
+  fault.at = dice.between(Duration{}, window);
+  fault.host = static_cast<std::uint32_t>(dice.between(dice.one_in(3) ? 0 : 1, hosts - 1));
+  fault.effects = static_cast<std::uint32_t>(dice.between(1, 40));
+  fault.length = dice.one_in(2) ? dice.between(milliseconds(1), milliseconds(100))
+                                : dice.between(milliseconds(100), 2 * job.timeouts.failure_timeout);
+  fault.for_good = dice.one_in(6);
+  // A connection has the coordinator or a server at its far end.
+  fault.other = static_cast<std::uint32_t>(dice.between(0, job.servers));
+  if (fault.other == fault.host) {
+    fault.other = 0;
+    fault.host = std::max(fault.host, 1U);
+  }
+  return fault;
+}
+
+}  // namespace
+
+const char* name_of(FaultKind kind) {
+  static constexpr const char* names[fault_kinds] = {"crash", "crash between effects", "crash of all servers", "pause",
+                                                     "slowness", "broken connection", "cut"};
+  return names[static_cast<std::size_t>(kind)];
+}
+
+Scenario make_scenario(std::uint64_t seed) {
+  Dice dice(seed, "scenario");
+  Scenario scenario;
+  scenario.seed = seed;
+  scenario.job = make_job(dice, seed);
+  scenario.network = make_network(dice);
+  scenario.compute_time = dice.between(milliseconds(1), milliseconds(20));
+  scenario.disk_time = dice.between(milliseconds(1), milliseconds(50));
+  if (dice.one_in(6)) {
+    const std::uint64_t grain = scenario.job.refresh_interval;
+    scenario.resume_from = Iteration{dice.between(0, scenario.job.iterations.value) / grain * grain};
+  }
+  const Duration iteration = scenario.compute_time + 6 * scenario.network.delay_usual;
+  const Duration window = static_cast<Duration::rep>(scenario.job.iterations.value + 5) * iteration + milliseconds(200);
+  const std::uint64_t faults = dice.one_in(8) ? 0 : dice.between(1, 10);
+  for (std::uint64_t f = 0; f < faults; ++f) {
+    scenario.faults.push_back(make_fault(dice, scenario, window));
+  }
+  std::sort(scenario.faults.begin(), scenario.faults.end(), [](const Fault& a, const Fault& b) { return a.at < b.at; });
+  scenario.faults_end = window + 3 * scenario.job.timeouts.failure_timeout;
+  return scenario;
+}
+
+std::string summary(const Scenario& scenario) {
+  const JobSpec& job = scenario.job;
+  std::ostringstream text;
+  text << "seed " << scenario.seed << ": " << job.servers << " servers, " << job.workers << " workers, " << job.slices
+       << " slices" << (job.worker_scope == WorkerScope::server ? " by server" : "") << ", " << job.iterations.value
+       << " iterations, checkpoint every " << job.checkpoint.interval << (job.checkpoint.wait ? " (waits)" : "")
+       << ", refresh every " << job.refresh_interval << ", evaluation every " << job.evaluate_interval << ", "
+       << (job.optimizer.kind == OptimizerKind::sgd ? "sgd" : "momentum") << ", from iteration "
+       << scenario.resume_from.value << ", " << (scenario.network.ordered ? "ordered" : "hostile") << " network, "
+       << scenario.faults.size() << " faults until " << ringps::seconds(scenario.faults_end) << " s";
+  return text.str();
+}
+
+}  // namespace ringps::sim

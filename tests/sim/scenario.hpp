@@ -1,0 +1,62 @@
+// One simulated run before it starts: the job, the network's manners and the faults, all from one seed.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "libps/base/time.hpp"
+#include "libps/core/job.hpp"
+
+namespace ringps::sim {
+
+/// How messages fare. Times are for one message.
+struct NetworkManners {
+  bool ordered = true;       ///< as TCP: within a connection nothing is overtaken, and lost only when it breaks
+  double loss = 0;           ///< of any message; only without order
+  double duplication = 0;    ///< the same
+  double broadcast_loss = 0; ///< of a PUB message, per subscriber
+  double straggler = 0;      ///< how often a message takes up to delay_max rather than delay_usual
+  Duration delay_usual{};
+  Duration delay_max{};
+};
+
+enum class FaultKind : std::uint8_t {
+  crash,              ///< a process ends at once; another comes back after `length`, or never
+  crash_in_effects,   ///< the same, but between two effects of one step
+  crash_all_servers,  ///< all at once, and all come back
+  pause,              ///< a process does nothing for `length`, then goes on as if nothing had been
+  slow,               ///< a process takes longer for everything for `length`
+  reconnect,          ///< a connection breaks and is made anew; what was on its way is lost
+  cut,                ///< two hosts cannot reach each other for `length`
+};
+inline constexpr std::size_t fault_kinds = 7;
+const char* name_of(FaultKind kind);
+
+struct Fault {
+  FaultKind kind = FaultKind::crash;
+  Duration at{};               ///< after the start of the run
+  std::uint32_t host = 0;      ///< index as in World: the coordinator, then servers, then workers
+  std::uint32_t other = 0;     ///< reconnect and cut: the other end
+  Duration length{};
+  bool for_good = false;       ///< crash: nobody comes back
+  std::uint32_t effects = 0;   ///< crash_in_effects: how many effects are still carried out
+};
+
+struct Scenario {
+  std::uint64_t seed = 0;
+  JobSpec job;
+  Iteration resume_from;  ///< 0: the run starts from the initialisers, else from a checkpoint of this version
+  NetworkManners network;
+  Duration compute_time{};  ///< of one gradient, at most
+  Duration disk_time{};     ///< of one file, at most
+  std::vector<Fault> faults;
+  Duration faults_end{};    ///< after it nothing is lost and nobody fails
+};
+
+/// A pure function of the seed.
+Scenario make_scenario(std::uint64_t seed);
+
+std::string summary(const Scenario& scenario);
+
+}  // namespace ringps::sim

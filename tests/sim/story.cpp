@@ -1,0 +1,78 @@
+#include "tests/sim/story.hpp"
+
+#include <sstream>
+#include <type_traits>
+
+namespace ringps::sim {
+namespace {
+
+struct Words {
+  std::ostringstream& out;
+
+  void operator()(const Push& m) { out << "Push iteration " << m.iteration.value << " slice " << m.slice.value; }
+  void operator()(const PushPull& m) { out << "PushPull iteration " << m.iteration.value << " slice " << m.slice.value; }
+  void operator()(const Pull& m) {
+    out << (m.want_values ? "Pull " : "Pull (word only) ");
+    m.iteration == newest_version ? out << "newest" : out << "version " << m.iteration.value;
+  }
+  void operator()(const Values& m) { out << "Values of version " << m.iteration.value; }
+  void operator()(const Ack& m) { out << "Ack " << m.iteration.value; }
+  void operator()(const Stale& m) { out << "Stale: " << describe(m.view); }
+  void operator()(const Refused& m) { out << "Refused: " << m.text; }
+  void operator()(const Join&) { out << "Join"; }
+  void operator()(const Heartbeat& m) { out << "Heartbeat iteration " << m.iteration.value << ' ' << m.waiting_for; }
+  void operator()(const GetView&) { out << "GetView"; }
+  void operator()(const Leave&) { out << "Leave"; }
+  void operator()(const Suspect& m) { out << "Suspect " << m.server.value; }
+  void operator()(const BlocksWritten& m) { out << "BlocksWritten " << m.iteration.value; }
+  void operator()(const CheckpointMissed& m) {
+    out << "CheckpointMissed " << m.iteration.value << ", reached " << m.reached.value;
+  }
+  void operator()(const Progress& m) {
+    out << "Progress: " << m.timings.size() << " timings, " << m.evaluations.size() << " evaluations";
+  }
+  void operator()(const GetStatus&) { out << "GetStatus"; }
+  void operator()(const Failed& m) { out << "Failed: " << m.text; }
+  void operator()(const StopRun& m) { out << "StopRun: " << m.cause; }
+  void operator()(const Joined&) { out << "Joined"; }
+  void operator()(const HeartbeatAnswer& m) {
+    out << "HeartbeatAnswer committed " << m.committed_checkpoint.value << " next " << m.next_checkpoint.value
+        << " timings " << m.timings_through.value << " evaluations " << m.evaluations_through.value;
+  }
+  void operator()(const ViewAnswer& m) { out << "ViewAnswer: " << describe(m.view); }
+  void operator()(const Probe&) { out << "Probe"; }
+  void operator()(const Status& m) { out << "Status: " << m.text; }
+  void operator()(const ViewPublished& m) { out << "ViewPublished: " << describe(m.view); }
+  void operator()(const CheckpointBegin& m) { out << "CheckpointBegin " << m.iteration.value; }
+  void operator()(const CheckpointCommitted& m) { out << "CheckpointCommitted " << m.iteration.value; }
+  void operator()(const Stop& m) { out << "Stop: " << m.cause; }
+};
+
+}  // namespace
+
+std::string describe(const Message& message) {
+  std::ostringstream out;
+  std::visit(Words{out}, message.body);
+  out << ", epoch " << message.envelope.epoch.value;
+  if (message.envelope.request.value != 0) {
+    out << ", request " << message.envelope.request.value;
+  }
+  return out.str();
+}
+
+std::string describe(const View& view) {
+  std::ostringstream out;
+  out << "epoch " << view.epoch.value << " [";
+  for (const ServerMember& server : view.servers) {
+    out << server.id.value << ' ';
+  }
+  out << '|';
+  for (const WorkerMember& worker : view.workers) {
+    out << ' ' << worker.id.value;
+  }
+  out << "] from iteration " << view.restore.iteration.value << " of epoch " << view.restore.epoch.value << ": "
+      << view.cause;
+  return out.str();
+}
+
+}  // namespace ringps::sim

@@ -1,0 +1,323 @@
+#include "tests/sim/world.hpp"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "tests/sim/coordinator_process.hpp"
+#include "tests/sim/server_process.hpp"
+#include "tests/sim/story.hpp"
+#include "tests/sim/worker_process.hpp"
+
+namespace ringps::sim {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+/// Virtual time within which a run has to finish after the last fault.
+constexpr Duration patience = seconds(120);
+/// No honest run needs more: whatever does is caught in a loop.
+constexpr std::uint64_t events_max = 2'000'000;
+/// A supervisor's time to start a process again.
+constexpr Duration restart_time = milliseconds(5);
+
+}  // namespace
+
+World::World(const Scenario& scenario, bool tell_story)
+    : scenario_(scenario),
+      tell_story_(tell_story),
+      reference_(scenario.job),
+      evidence_{scenario.job, reference_, store_, scenario.resume_from},
+      checkers_(make_checkers(evidence_)),
+      network_(*this, scenario.network, scenario.seed),
+      dice_(scenario.seed, "world"),
+      now_(Time{} + seconds(1)) {
+  const auto add = [&](Role role, std::string name) {
+    Host& host = hosts_.emplace_back();
+    host.index = static_cast<HostIndex>(hosts_.size() - 1);
+    host.role = role;
+    host.name = std::move(name);
+  };
+  hosts_.reserve(1 + job().servers + job().workers);  // events refer to hosts
+  add(Role::coordinator, "coordinator");
+  for (std::uint32_t s = 0; s < job().servers; ++s) {
+    add(Role::server, "server" + std::to_string(s));
+  }
+  for (std::uint32_t w = 0; w < job().workers; ++w) {
+    add(Role::worker, "worker" + std::to_string(w));
+  }
+}
+
+World::~World() = default;
+
+Host* World::find(const std::string& name) {
+  const auto at = std::find_if(hosts_.begin(), hosts_.end(), [&](const Host& host) { return host.name == name; });
+  return at == hosts_.end() ? nullptr : &*at;
+}
+
+void World::tell(const std::string& line) const {
+  std::printf("%12.6f  %s\n", ringps::seconds(now_.time_since_epoch()), line.c_str());
+}
+
+// ---- the run --------------------------------------------------------------------------------------------------------
+
+Outcome World::run() {
+  const Time started = now_;
+  prepare_resume();
+  for (Host& host : hosts_) {
+    plan(now_ + dice_.between(Duration{}, milliseconds(20)), nobody, 0, [this, &host] { start(host); });
+  }
+  for (const Fault& fault : scenario_.faults) {
+    plan(started + fault.at, nobody, 0, [this, &fault] { strike(fault); });
+  }
+  plan(started + scenario_.faults_end, nobody, 0, [this] { end_faults(); });
+  const Time deadline = started + scenario_.faults_end + patience;
+  try {
+    while (!finished_) {
+      if (events_.empty() || events_.top().at > deadline || outcome_.events > events_max) {
+        violated("13 (once faults stop, the run finishes)", who_waits());
+      }
+      Event event = events_.top();
+      events_.pop();
+      now_ = event.at;
+      ++outcome_.events;
+      take_step(std::move(event));
+    }
+  } catch (const Violation& violation) {
+    outcome_.violation = violation.what();
+  }
+  outcome_.virtual_time = now_ - started;
+  outcome_.messages = network_.messages();
+  outcome_.lost_messages = network_.lost();
+  return outcome_;
+}
+
+void World::plan(Time at, HostIndex host, std::uint32_t life, std::function<void()> step) {
+  events_.push({at, ++planned_, host, life, std::move(step), false});
+}
+
+void World::after(Host& host, Duration delay, std::function<void()> step) {
+  plan(now_ + delay, host.index, host.life, std::move(step));
+}
+
+void World::take_step(Event event) {
+  if (event.host == nobody) {
+    event.step();
+    return;
+  }
+  Host& host = hosts_[event.host];
+  if (!host.process || host.life != event.life) {
+    return;
+  }
+  if (now_ < host.paused_until) {
+    // As real loops do: what has come in the meantime is read before the time is looked at.
+    const Duration after_messages = event.alarm ? microseconds(1) : Duration{};
+    event.at = host.paused_until + after_messages;
+    event.order = ++planned_;
+    events_.push(std::move(event));
+    return;
+  }
+  try {
+    event.step();
+    set_alarm(host);
+  } catch (const Gone& gone) {
+    take_down(host, gone.back_after);
+  }
+}
+
+void World::set_alarm(Host& host) {
+  const Time deadline = host.process->next_deadline();
+  if (deadline == time_never) {
+    return;
+  }
+  // A loop wakes up once in a microsecond at most; a core whose deadline stays in the past shows as a run without end.
+  const Time at = std::max(deadline - host.clock_offset, now_ + microseconds(1));
+  if (at < host.wake_at) {
+    host.wake_at = at;
+    const auto step = [&host, token = ++host.wake_token] {
+      if (token == host.wake_token) {
+        host.wake_at = time_never;
+        host.process->on_tick();
+      }
+    };
+    events_.push({at, ++planned_, host.index, host.life, step, true});
+  }
+}
+
+void World::finish(RunState state, const std::string& text) {
+  if (tell_story_) {
+    tell("the run is over: " + text);
+  }
+  witness(&Checker::on_finished, state, text);
+  finished_ = true;
+}
+
+std::string World::who_waits() const {
+  std::string text = outcome_.events > events_max ? "caught in a loop" : "not finished";
+  for (const Host& host : hosts_) {
+    text += "\n    " + host.name + ": " + (host.process ? host.process->waiting_for() : "not running");
+  }
+  return text;
+}
+
+// ---- processes ------------------------------------------------------------------------------------------------------
+
+void World::start(Host& host) {
+  if (host.process || host.gone_for_good) {
+    return;
+  }
+  ++host.life;
+  host.incarnation = Incarnation{1'000'000 + ++lives_};
+  host.clock_offset = dice_.between(Duration{}, Duration(seconds(1000)));
+  host.subscribed = false;
+  host.wake_at = time_never;
+  ++host.wake_token;
+  host.paused_until = host.slow_until = {};
+  host.effects_to_live.reset();
+  if (host.role == Role::coordinator) {
+    host.process = std::make_unique<CoordinatorProcess>(*this, host);
+  } else if (host.role == Role::server) {
+    host.process = std::make_unique<ServerProcess>(*this, host);
+  } else {
+    host.process = std::make_unique<WorkerProcess>(*this, host);
+  }
+  if (tell_story_) {
+    tell(host.name + " starts as incarnation " + std::to_string(host.incarnation.value));
+  }
+  after(host, Duration{}, [&host] { host.process->start(); });
+}
+
+void World::take_down(Host& host, std::optional<Duration> back_after) {
+  if (!host.process) {
+    return;
+  }
+  if (tell_story_) {
+    tell(host.name + " ends" + (back_after ? "" : " for good"));
+  }
+  host.process.reset();
+  for (Host& other : hosts_) {
+    if (host.role == Role::server && other.role == Role::worker) {
+      network_.reconnect(other, host);
+    }
+  }
+  if (back_after) {
+    plan(now_ + *back_after + restart_time, nobody, 0, [this, &host] { start(host); });
+  } else {
+    host.gone_for_good = true;
+  }
+}
+
+void World::before_effect(Host& host) {
+  if (host.effects_to_live && (*host.effects_to_live)-- == 0) {
+    host.effects_to_live.reset();
+    throw Gone{milliseconds(dice_.between(1, 500))};
+  }
+}
+
+// ---- faults ---------------------------------------------------------------------------------------------------------
+
+void World::strike(const Fault& fault) {
+  Host& host = hosts_[fault.host];
+  const auto kind = static_cast<std::size_t>(fault.kind);
+  const Time end = now_ + fault.length;
+  if (finished_ || !host.process) {
+    return;
+  }
+  ++outcome_.faults[kind];
+  if (tell_story_) {
+    tell(std::string("FAULT: ") + name_of(fault.kind) + " of " + host.name);
+  }
+  switch (fault.kind) {
+    case FaultKind::crash:
+      crash(host, fault);
+      break;
+    case FaultKind::crash_in_effects:
+      host.effects_to_live = fault.effects;
+      break;
+    case FaultKind::crash_all_servers:
+      for (Host& each : hosts_) {
+        if (each.role == Role::server) {
+          take_down(each, dice_.between(Duration{}, fault.length));
+        }
+      }
+      break;
+    case FaultKind::pause:
+      host.paused_until = end;
+      break;
+    case FaultKind::slow:
+      host.slow_until = end;
+      break;
+    case FaultKind::reconnect:
+      network_.reconnect(host, hosts_[fault.other]);
+      break;
+    case FaultKind::cut:
+      network_.cut(host, hosts_[fault.other], end);
+      break;
+  }
+}
+
+void World::crash(Host& host, const Fault& fault) {
+  if (fault.for_good && may_go_for_good(host)) {
+    take_down(host, std::nullopt);
+  } else {
+    take_down(host, fault.length);
+  }
+}
+
+/// Of each kind one has to stay; and before there is a view, everybody is waited for.
+bool World::may_go_for_good(const Host& host) const {
+  const auto staying = std::count_if(hosts_.begin(), hosts_.end(), [&](const Host& other) {
+    return other.role == host.role && !other.gone_for_good;
+  });
+  return host.role != Role::coordinator && !store_.views().empty() && staying > 1;
+}
+
+void World::end_faults() {
+  if (tell_story_) {
+    tell("no more faults");
+  }
+  network_.calm_down();
+  for (Host& host : hosts_) {
+    host.effects_to_live.reset();
+  }
+}
+
+// ---- what is kept of a run ------------------------------------------------------------------------------------------
+
+/// Puts the checkpoint in place that the run is to go on from.
+void World::prepare_resume() {
+  const Iteration from = scenario_.resume_from;
+  if (from.value == 0) {
+    return;
+  }
+  StoredFile file{from, {}, {}};
+  std::vector<BlockId> all;
+  for (std::uint32_t b = 0; b < reference_.table().size(); ++b) {
+    all.push_back(BlockId{b});
+    file.blocks[BlockId{b}] = reference_.block(BlockId{b}, from);
+  }
+  store_.write("earlier run", std::move(file));
+  store_.commit({"earlier run", from, {}, {{{"server0"}, {"earlier run", false, 0, "", reference_.table().runs(all)}}}},
+                job().checkpoint.keep, "");
+}
+
+void World::view_persisted(const View& view) {
+  const View* before = store_.views().empty() ? nullptr : &store_.views().back();
+  ++outcome_.views;
+  outcome_.rollbacks += before != nullptr && before->restore.epoch != view.restore.epoch ? 1U : 0U;
+  note_lost_slices(view);
+  store_.append_view(view);
+  witness(&Checker::on_persisted, view);
+  if (tell_story_) {
+    tell("VIEW " + describe(view));
+  }
+}
+
+void World::note_lost_slices(const View& view) {
+  if (job().worker_scope == WorkerScope::server && view.servers.size() < job().servers) {
+    evidence_.bits_hold = false;
+  }
+}
+
+}  // namespace ringps::sim

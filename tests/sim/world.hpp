@@ -1,0 +1,118 @@
+// A simulated cluster under virtual time: one queue of events, one seed, the production cores.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <queue>
+#include <string>
+#include <vector>
+
+#include "tests/sim/checker.hpp"
+#include "tests/sim/dice.hpp"
+#include "tests/sim/host.hpp"
+#include "tests/sim/network.hpp"
+#include "tests/sim/reference.hpp"
+#include "tests/sim/scenario.hpp"
+#include "tests/sim/store.hpp"
+
+namespace ringps::sim {
+
+/// What came of a run.
+struct Outcome {
+  std::string violation;  ///< empty: every promise was kept
+  Duration virtual_time{};
+  std::uint64_t events = 0;
+  std::uint64_t messages = 0;
+  std::uint64_t lost_messages = 0;
+  std::uint64_t views = 0;
+  std::uint64_t rollbacks = 0;
+  std::array<std::uint64_t, fault_kinds> faults{};  ///< that took place, by kind
+};
+
+class World {
+ public:
+  /// `tell_story`: write what happens to standard output.
+  World(const Scenario& scenario, bool tell_story);
+  ~World();
+
+  Outcome run();
+
+  // ---- for the processes and the network ----------------------------------------------------------------------------
+
+  Time now() const { return now_; }
+  Time local_time(const Host& host) const { return now_ + host.clock_offset; }
+  const JobSpec& job() const { return scenario_.job; }
+  const Scenario& scenario() const { return scenario_; }
+  const Reference& reference() const { return reference_; }
+  Store& store() { return store_; }
+  Network& network() { return network_; }
+  Dice& dice() { return dice_; }
+  std::vector<Host>& hosts() { return hosts_; }
+  Host& coordinator() { return hosts_.front(); }
+  Host* find(const std::string& name);
+
+  /// Runs `step` as a step of the process that is now on `host`: later if it is paused, not at all if it has ended.
+  void after(Host& host, Duration delay, std::function<void()> step);
+  /// Called before every effect of a process: the place where it may be struck down.
+  void before_effect(Host& host);
+  /// How long the host takes for what takes others `usual`.
+  Duration pace(const Host& host, Duration usual) const { return now_ < host.slow_until ? usual * 10 : usual; }
+
+  void view_persisted(const View& view);
+  void finish(RunState state, const std::string& text);
+  template <class Method, class... Args>
+  void witness(Method method, const Args&... args) {
+    for (const auto& checker : checkers_) {
+      ((*checker).*method)(args...);
+    }
+  }
+  bool tells_story() const { return tell_story_; }
+  void tell(const std::string& line) const;
+
+ private:
+  static constexpr HostIndex nobody = 0xFFFFFFFF;
+  struct Event {
+    Time at;
+    std::uint64_t order = 0;  ///< events of one moment take place in the order in which they were planned
+    HostIndex host = nobody;
+    std::uint32_t life = 0;
+    std::function<void()> step;
+    bool alarm = false;  ///< the process wanted to be woken up
+  };
+  struct Later {
+    bool operator()(const Event& a, const Event& b) const { return a.at != b.at ? a.at > b.at : a.order > b.order; }
+  };
+
+  void plan(Time at, HostIndex host, std::uint32_t life, std::function<void()> step);
+  void take_step(Event event);
+  void start(Host& host);
+  void take_down(Host& host, std::optional<Duration> back_after);
+  void set_alarm(Host& host);
+  void strike(const Fault& fault);
+  void crash(Host& host, const Fault& fault);
+  bool may_go_for_good(const Host& host) const;
+  void end_faults();
+  void prepare_resume();
+  void note_lost_slices(const View& view);
+  std::string who_waits() const;
+
+  const Scenario& scenario_;
+  const bool tell_story_;
+  const Reference reference_;
+  Store store_;
+  Evidence evidence_;
+  std::vector<std::unique_ptr<Checker>> checkers_;
+  Network network_;
+  Dice dice_;
+  std::vector<Host> hosts_;
+  std::priority_queue<Event, std::vector<Event>, Later> events_;
+  Time now_;
+  std::uint64_t planned_ = 0;
+  std::uint64_t lives_ = 0;
+  bool faults_over_ = false;
+  bool finished_ = false;
+  Outcome outcome_;
+};
+
+}  // namespace ringps::sim
