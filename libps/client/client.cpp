@@ -54,12 +54,18 @@ struct Client::Connection {
       } else {
         auto socket = std::make_unique<DealerSocket>(context, server.endpoint, bulk_hwm(job.message_bytes));
         loop.add(socket->ref(), [raw = socket.get()] { raw->flush(); }, [raw = socket.get()] { return raw->has_unsent(); });
+        loop.add(socket->monitor_ref(), [this, raw = socket.get(), server] {
+          if (raw->take_disconnected()) {
+            link.tell(Suspect{server.id, server.incarnation});
+          }
+        });
         next.push_back({server, std::move(socket)});
       }
     }
     for (const Peer& gone : peers) {
       if (gone.socket) {
         loop.remove(gone.socket->ref());
+        loop.remove(gone.socket->monitor_ref());
       }
     }
     peers = std::move(next);

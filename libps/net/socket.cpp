@@ -1,11 +1,14 @@
 #include "libps/net/socket.hpp"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
 #include <array>
 #include <memory>
 #include <utility>
 #include <vector>
 
+#include "libps/base/check.hpp"
 #include "libps/wire/codec.hpp"
 #include "libps/wire/limits.hpp"
 
@@ -164,7 +167,13 @@ bool RouterSocket::send(const Route& to, const Message& message) { return send_f
 // ---- DEALER ---------------------------------------------------------------------------------------------------------
 
 DealerSocket::DealerSocket(zmq::context_t& context, const std::string& endpoint, int hwm_messages)
-    : socket_(make_socket(context, zmq::socket_type::dealer, hwm_messages)) {
+    : socket_(make_socket(context, zmq::socket_type::dealer, hwm_messages)),
+      monitor_(context, zmq::socket_type::pair) {
+  // The address only has to be unique within the context; the socket's own is.
+  const std::string monitor = fmt::format("inproc://monitor-{}", fmt::ptr(socket_.handle()));
+  check(zmq_socket_monitor(socket_.handle(), monitor.c_str(), ZMQ_EVENT_DISCONNECTED) == 0, "a socket can be monitored");
+  monitor_.set(zmq::sockopt::linger, 0);
+  monitor_.connect(monitor);
   socket_.set(zmq::sockopt::immediate, true);
   socket_.connect(endpoint);
 }
@@ -190,6 +199,15 @@ void DealerSocket::flush() {
   while (!unsent_.empty() && try_send(unsent_.front())) {
     unsent_.pop_front();
   }
+}
+
+bool DealerSocket::take_disconnected() {
+  Frames event;
+  bool disconnected = false;
+  while (receive_frames(monitor_, event)) {
+    disconnected = true;
+  }
+  return disconnected;
 }
 
 void DealerSocket::set_linger(Duration linger) {

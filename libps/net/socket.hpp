@@ -57,12 +57,17 @@ class DealerSocket {
   bool has_unsent() const { return !unsent_.empty(); }
   void set_linger(Duration linger);
 
+  /// Whether the connection has broken since the last call. It is taken up again by itself.
+  bool take_disconnected();
+
   zmq::socket_ref ref() { return socket_; }
+  zmq::socket_ref monitor_ref() { return monitor_; }  ///< readable when the connection has broken
 
  private:
   bool try_send(const Message& message);
 
   zmq::socket_t socket_;
+  zmq::socket_t monitor_;
   std::deque<Message> unsent_;
 };
 
