@@ -150,6 +150,7 @@ class Coordinator {
   void form_if_complete(Time now, Effects& effects);
   void remove(Time now, std::vector<Removal> removals, Effects& effects);
   void admit_waiting(Time now, Effects& effects);
+  bool lacks_older_weights(const View& next) const;
   void change_view(Time now, View next, bool roll_back, Effects& effects);
   bool has_place_for(const std::string& worker) const;
   void watch(Time now, Effects& effects);

@@ -46,9 +46,11 @@ bool Coordinator::has_place_for(const std::string& worker) const {
   if (job_.worker_scope == WorkerScope::all || state_ == RunState::forming) {
     return true;
   }
-  return std::any_of(view_.servers.begin(), view_.servers.end(), [&](const ServerMember& server) {
-    return ordinal(server.id.value) == home_of(job_, worker);
-  });
+  const auto is_home = [&](const std::string& server) { return ordinal(server) == home_of(job_, worker); };
+  return std::any_of(view_.servers.begin(), view_.servers.end(), [&](const auto& s) { return is_home(s.id.value); }) ||
+         std::any_of(processes_.begin(), processes_.end(), [&](const auto& entry) {  // it waits for the next restore
+           return entry.second.role == Role::server && is_home(entry.first);
+         });
 }
 
 std::string Coordinator::missing_members() const {
@@ -76,19 +78,39 @@ void Coordinator::form_if_complete(Time now, Effects& effects) {
   change_view(now, std::move(first), true, effects);
 }
 
+/// With a refresh_interval gradients are computed from older weights, which a worker that has had no slice so far does
+/// not know and no server keeps: work can only be given to it where everybody starts from a checkpoint.
+bool Coordinator::lacks_older_weights(const View& next) const {
+  if (job_.refresh_interval == 1) {
+    return false;
+  }
+  const std::vector<std::uint32_t> slice_worker = assign_slices(job_, view_, next);
+  return std::any_of(slice_worker.begin(), slice_worker.end(), [&](std::uint32_t worker) {
+    if (worker == no_worker) {
+      return false;
+    }
+    const WorkerMember& member = next.workers[worker];
+    const auto before = view_.worker_index(member.id.value);
+    return !before || !(view_.workers[*before] == member) || view_.slices_of(member.id.value).empty();
+  });
+}
+
 /// Makes `next` the view: takes in everybody who waits and may come, orders a restore from the last committed
 /// checkpoint if `roll_back`, assigns slices, journals, and only then publishes.
 void Coordinator::change_view(Time now, View next, bool roll_back, Effects& effects) {
   for (const auto& [id, process] : processes_) {
-    if (process.role == Role::server && roll_back && !next.server_index(id)) {
-      next.servers.push_back({{id}, process.incarnation, process.endpoint});
-    }
     if (process.role == Role::worker && !next.worker_index(id)) {
       next.workers.push_back({{id}, process.incarnation});
     }
   }
-  sort_naturally(next.servers);
   sort_naturally(next.workers);
+  roll_back = roll_back || lacks_older_weights(next);
+  for (const auto& [id, process] : processes_) {
+    if (process.role == Role::server && roll_back && !next.server_index(id)) {
+      next.servers.push_back({{id}, process.incarnation, process.endpoint});
+    }
+  }
+  sort_naturally(next.servers);
   next.epoch = view_.epoch.next();
   if (roll_back) {
     next.restore = {next.epoch, committed_, committed_folder_};

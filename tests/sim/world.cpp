@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "libps/core/assignment.hpp"
 #include "tests/sim/coordinator_process.hpp"
 #include "tests/sim/server_process.hpp"
 #include "tests/sim/story.hpp"
@@ -268,7 +269,9 @@ void World::crash(Host& host, const Fault& fault) {
 /// Of each kind one has to stay; and before there is a view, everybody is waited for.
 bool World::may_go_for_good(const Host& host) const {
   const auto staying = std::count_if(hosts_.begin(), hosts_.end(), [&](const Host& other) {
-    return other.role == host.role && !other.gone_for_good;
+    const bool alike = job().worker_scope == WorkerScope::all || host.role != Role::worker ||
+                       home_of(job(), other.name) == home_of(job(), host.name);
+    return other.role == host.role && alike && !other.gone_for_good;
   });
   return host.role != Role::coordinator && !store_.views().empty() && staying > 1;
 }
