@@ -1,0 +1,79 @@
+#include "services/psctl/curve.hpp"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+
+#include "services/psctl/gnuplot.hpp"
+
+namespace ringps {
+
+std::vector<FaultMark> fault_marks(const std::vector<FaultRecord>& faults, const std::vector<Lineage>& lineages) {
+  std::vector<FaultMark> marks;
+  std::size_t current = 0;
+  for (const FaultRecord& fault : faults) {
+    std::size_t at = current;
+    while (at + 1 < lineages.size() && lineages[at].last < fault.iteration) {
+      ++at;
+    }
+    if (at >= lineages.size()) {
+      break;
+    }
+    const bool rolled_back = fault.whom.starts_with("server") && fault.detected_after_s && at + 1 < lineages.size();
+    const Lineage& lineage = lineages[at];
+    const std::uint64_t iteration =
+        rolled_back ? lineage.last : std::clamp(fault.iteration, lineage.start, lineage.last);
+    marks.push_back({lineage.work(iteration), fault.whom});
+    current = rolled_back ? at + 1 : at;
+  }
+  return marks;
+}
+
+std::string curve_script(const RunRecord& record) {
+  std::string marks;
+  for (const FaultMark& mark : fault_marks(record.faults, lineages(record.metrics))) {
+    marks += fmt::format(
+        "set arrow from first {0}, graph 0 to first {0}, graph 1 nohead dashtype 3 linewidth 1.2 linecolor rgb "
+        "'#999999'\n"
+        "set label {1} at first {0}, graph 0.03 offset 0.6,0 left font ',11' textcolor rgb '#666666' noenhanced\n",
+        mark.work, plot_text(mark.label + " fails"));
+  }
+  std::string accuracy;  // a blank line where a rollback breaks the curve
+  std::string jumps;
+  const auto points = curve_points(record.metrics);
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    if (i > 0 && points[i].lineage != points[i - 1].lineage) {
+      jumps += fmt::format("{} {}\n{} {}\n\n", points[i - 1].work, points[i - 1].accuracy, points[i].work,
+                           points[i].accuracy);
+      accuracy += "\n";
+    }
+    accuracy += fmt::format("{} {} {}\n", points[i].work, points[i].accuracy, points[i].loss);
+  }
+  const std::string colour = plot_colours[0];
+  const std::string loss_colour = plot_colours[1];
+  std::string script = fmt::format("$curve << EOD\n{}EOD\n$jumps << EOD\n{}EOD\n", accuracy, jumps);
+  script += fmt::format(
+      "set title {} noenhanced font ',15' textcolor rgb '#222222'\n"
+      "set xlabel 'iterations of work done' textcolor rgb '#333333'\n"
+      "set ylabel 'accuracy on the test set (%)' textcolor rgb '{}'\n"
+      "set y2label 'loss' textcolor rgb '{}'\n"
+      "set border 11\nset y2tics\nset key bottom right\nset y2range [0:*]\n{}",
+      plot_text(record.config.name), colour, loss_colour, marks);
+  script += fmt::format("plot $curve using 1:3 axes x1y2 with lines linewidth 1.2 linecolor rgb '{}' title 'loss', ",
+                        loss_colour);
+  if (!jumps.empty()) {
+    script += fmt::format(
+        "$jumps using 1:2 with lines dashtype 2 linewidth 1 linecolor rgb '{}' title 'back to the checkpoint', ",
+        colour);
+  }
+  return script + fmt::format("$curve using 1:2 with lines linewidth 2 linecolor rgb '{}' title 'accuracy'\n", colour);
+}
+
+Result<void> draw_curve(const RunRecord& record, const std::filesystem::path& picture) {
+  if (record.metrics.evaluations.empty()) {
+    return Error{"nothing was evaluated, so there is no curve to draw"};
+  }
+  return draw(picture, 900, 480, curve_script(record));
+}
+
+}  // namespace ringps

@@ -1,0 +1,237 @@
+#include "services/psctl/experiment.hpp"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "libps/config/job.hpp"
+#include "libps/config/write.hpp"
+#include "libps/storage/checkpoint_reader.hpp"
+#include "libps/storage/checkpoint_store.hpp"
+#include "libps/storage/file.hpp"
+#include "services/psctl/compare.hpp"
+#include "services/psctl/curve.hpp"
+#include "services/psctl/launcher.hpp"
+#include "services/psctl/plan.hpp"
+#include "services/psctl/run_dir.hpp"
+
+namespace ringps {
+namespace {
+
+/// A folder of this user's own for sockets, with a path that is short enough for them; removed at the end.
+class SocketDir {
+ public:
+  static Result<SocketDir> create() {
+    const char* runtime = std::getenv("XDG_RUNTIME_DIR");
+    constexpr std::size_t path_bytes_max = 60;  // of 107, which leaves room for the sockets' names
+    const bool usable = runtime != nullptr && *runtime == '/' && std::strlen(runtime) < path_bytes_max;
+    std::string pattern = std::string(usable ? runtime : "/tmp") + "/ringps-XXXXXX";
+    if (mkdtemp(pattern.data()) == nullptr) {  // mode 0700
+      return io_error(pattern, "make the folder of the sockets", errno);
+    }
+    return SocketDir(pattern);
+  }
+  SocketDir(SocketDir&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  SocketDir& operator=(SocketDir&&) = delete;
+  ~SocketDir() {
+    if (!path_.empty()) {
+      std::error_code ignored;
+      fs::remove_all(path_, ignored);
+    }
+  }
+  const fs::path& path() const { return path_; }
+
+ private:
+  explicit SocketDir(fs::path path) : path_(std::move(path)) {}
+  fs::path path_;
+};
+
+/// The newest folder of a run of this name.
+Result<fs::path> latest_run(const std::string& name) {
+  fs::path latest;
+  fs::file_time_type newest{};
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator("runs", error)) {
+    const auto checkpoints = list_checkpoints(entry.path() / "checkpoints");
+    if (entry.path().filename().string().starts_with(name + "-") && checkpoints && !checkpoints->empty() &&
+        (latest.empty() || entry.last_write_time() > newest)) {
+      latest = entry.path();
+      newest = entry.last_write_time();
+    }
+  }
+  if (latest.empty()) {
+    return Error{fmt::format("checkpoint.resume is latest, but no runs/{}-<n> has a checkpoint", name)};
+  }
+  return latest;
+}
+
+/// Where the checkpoint of the last version lies, if the run came to it.
+std::optional<fs::path> final_checkpoint(const Config& config, const RunDir& run_dir) {
+  const auto checkpoints = list_checkpoints(run_dir.checkpoints());
+  if (!checkpoints || checkpoints->empty() || checkpoints->front().iteration.value != config.train.iterations) {
+    return std::nullopt;
+  }
+  return checkpoints->front().folder;
+}
+
+/// Launches the cluster and gathers what the run has left.
+Experiment launch(const Config& config, const RunDir& run_dir, const CommandLines& command_lines,
+                  ProgressReporter::Style style, const std::string& title, SignalDescriptor& signals) {
+  ProgressReporter reporter(style, stdout, title);
+  Launcher launcher(config, run_dir, command_lines, reporter, signals);
+  Outcome outcome = launcher.run();
+
+  Experiment experiment{outcome.code, outcome.text, {}, run_dir.path(), ""};
+  RunRecord& record = experiment.record;
+  record.config = config;
+  record.end = outcome.code == exit_done ? "completed" : outcome.text;
+  record.faults = fault_records(outcome.lives, outcome.last_status);
+  record.lives = std::move(outcome.lives);
+  record.wall_seconds = outcome.wall_seconds;
+  if (auto metrics = read_metrics(run_dir.metrics())) {
+    record.metrics = std::move(*metrics);
+  }
+  if (const auto checkpoint = final_checkpoint(config, run_dir)) {
+    if (const auto sha256 = weights_sha256(*checkpoint)) {
+      record.final_weights_sha256 = *sha256;
+    } else {
+      experiment.code = exit_data_lost;
+      experiment.error = "the final checkpoint cannot be read: " + sha256.error();
+    }
+  } else if (outcome.code == exit_done) {
+    experiment.code = exit_data_lost;
+    experiment.error = fmt::format("there is no checkpoint of the last version in {}", run_dir.checkpoints().string());
+  }
+  return experiment;
+}
+
+Experiment error_of(ExitCode code, std::string text) {
+  Experiment experiment;
+  experiment.code = code;
+  experiment.error = std::move(text);
+  return experiment;
+}
+
+/// Makes the folder's contents, then launches.
+Experiment prepare_and_launch(const Config& config, const RunDir& run_dir, ProgressReporter::Style style,
+                              const std::string& title, SignalDescriptor& signals) {
+  const auto programs = find_programs();
+  if (!programs) {
+    return error_of(exit_usage, programs.error());
+  }
+  if (const auto written = write_text(run_dir.config(), to_yaml(config)); !written) {
+    return error_of(exit_run_failed, written.error());
+  }
+  std::optional<SocketDir> sockets;
+  if (config.cluster.transport == ClusterConfig::Transport::ipc) {
+    auto made = SocketDir::create();
+    if (!made) {
+      return error_of(exit_run_failed, made.error());
+    }
+    sockets.emplace(std::move(*made));
+  }
+  const CommandLines command_lines(config, *programs, run_dir.config(), run_dir.path(),
+                                   sockets ? sockets->path() : fs::path(), config.checkpoint.resume);
+  return launch(config, run_dir, command_lines, style, title, signals);
+}
+
+/// Runs the same without faults and compares.
+void verify(const Config& config, const RunDir& run_dir, ProgressReporter::Style style, SignalDescriptor& signals,
+            Experiment& experiment) {
+  const auto fail = [&](ExitCode code, std::string text) {
+    experiment.code = code;
+    experiment.error = std::move(text);
+  };
+  Config fault_free = config;
+  fault_free.faults.clear();
+  fault_free.verify.fault_free = false;
+  const auto twin_dir = RunDir::create(run_dir.fault_free(), config.name);
+  if (!twin_dir) {
+    fail(exit_run_failed, twin_dir.error());
+    return;
+  }
+  const Experiment twin = prepare_and_launch(fault_free, *twin_dir, style, config.name + " without faults", signals);
+  if (twin.code != exit_done) {
+    fail(twin.code, "the run without faults did not come to its end: " + twin.error);
+    return;
+  }
+  experiment.record.equals_fault_free = experiment.record.final_weights_sha256 == twin.record.final_weights_sha256;
+  if (!*experiment.record.equals_fault_free) {
+    const auto difference = first_difference(*final_checkpoint(config, run_dir), *final_checkpoint(config, *twin_dir));
+    fail(exit_data_lost, !difference   ? difference.error()
+                         : *difference ? "the weights differ from the run without faults: " + to_string(**difference)
+                                       : "the hashes differ, but no element does");
+  }
+}
+
+}  // namespace
+
+Result<Config> locate_inputs(Config config) {
+  if (config.data.kind == DataConfig::Kind::mnist) {
+    const auto found = find_mnist(config.data, [](const char* name) -> const char* { return std::getenv(name); });
+    if (!found) {
+      return found.failure();
+    }
+    config.data.path = fs::absolute(*found).string();
+  }
+  if (!config.checkpoint.resume.empty()) {
+    Result<fs::path> from = fs::path(config.checkpoint.resume);
+    if (config.checkpoint.resume == "latest") {
+      from = latest_run(config.name);
+    }
+    auto folder = from ? resolve_checkpoint(*from) : from;
+    if (!folder) {
+      return folder.failure();
+    }
+    config.checkpoint.resume = fs::absolute(*folder).string();
+  }
+  return config;
+}
+
+Experiment run_experiment(Config config, const ExperimentOptions& options, SignalDescriptor& signals) {
+  auto located = locate_inputs(std::move(config));
+  if (!located) {
+    return error_of(exit_usage, located.error());
+  }
+  config = std::move(*located);
+  const fs::path wanted = options.run_dir.empty() ? fs::path(config.output.run_dir) : options.run_dir;
+  const fs::path from = fs::path(config.checkpoint.resume).lexically_relative(fs::absolute(wanted).lexically_normal());
+  if (!wanted.empty() && !config.checkpoint.resume.empty() && !from.empty() && *from.begin() != "..") {
+    return error_of(exit_usage, fmt::format("{} lies in the folder of the run, {}, which would be emptied; choose "
+                                            "another --run-dir",
+                                            config.checkpoint.resume, wanted.string()));
+  }
+  const auto run_dir = RunDir::create(wanted, config.name);
+  if (!run_dir) {
+    return error_of(exit_usage, run_dir.error());
+  }
+  Experiment experiment = prepare_and_launch(config, *run_dir, options.style, config.name, signals);
+  if (experiment.run_dir.empty()) {
+    return experiment;
+  }
+  if (experiment.code == exit_done && config.verify.fault_free) {
+    verify(config, *run_dir, options.style, signals, experiment);
+  }
+  const std::string results = results_json(experiment.record).dump(2) + "\n";
+  for (const fs::path& file : {run_dir->results(), fs::path(config.output.results)}) {
+    if (file.empty()) {
+      continue;
+    }
+    if (const auto written = write_text(file, results); !written && experiment.code == exit_done) {
+      experiment.code = exit_run_failed;
+      experiment.error = written.error();
+    }
+  }
+  if (config.output.curve) {
+    if (const auto drawn = draw_curve(experiment.record, run_dir->curve()); !drawn) {
+      experiment.picture_note = drawn.error();
+    }
+  }
+  return experiment;
+}
+
+}  // namespace ringps

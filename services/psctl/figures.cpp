@@ -1,0 +1,4 @@
+#include "services/psctl/commands.hpp"
+namespace ringps {
+void add_figures(CLI::App&, Action&) {}
+}  // namespace ringps

@@ -1,0 +1,112 @@
+// Runs a cluster on this host: starts the processes, watches them, starts again what is needed, ends them all.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+#include <zmq.hpp>
+
+#include "libps/base/time.hpp"
+#include "libps/config/config.hpp"
+#include "libps/net/event_loop.hpp"
+#include "libps/net/socket.hpp"
+#include "services/common/role.hpp"
+#include "services/psctl/lives.hpp"
+#include "services/psctl/plan.hpp"
+#include "services/psctl/process.hpp"
+#include "services/psctl/progress.hpp"
+#include "services/psctl/run_dir.hpp"
+
+namespace ringps {
+
+/// How a run ended.
+struct Outcome {
+  ExitCode code = exit_done;
+  std::string text;  ///< why, unless it is done
+  double wall_seconds = 0;
+  std::vector<Life> lives;
+  std::optional<StatusSample> last_status;
+};
+
+/// Not thread-safe. One run per object.
+class Launcher {
+ public:
+  /// All of these outlive the launcher. SIGINT and SIGTERM come through `signals`.
+  Launcher(const Config& config, const RunDir& run_dir, const CommandLines& command_lines, ProgressReporter& reporter,
+           SignalDescriptor& signals);
+
+  /// Returns when the run is over and no process is left.
+  Outcome run();
+
+ private:
+  struct Child {
+    std::size_t life;  ///< index in lives_
+    ChildProcess process;
+  };
+  enum class Phase : std::uint8_t {
+    starting,  ///< until the coordinator is ready
+    running,
+    stopping,     ///< the coordinator has been asked to end the run
+    leaving,      ///< the coordinator has gone; the others should follow
+    terminating,  ///< SIGTERM sent
+    killing,      ///< SIGKILL sent
+  };
+
+  void start_coordinator();
+  void start_member(const MemberName& member);
+  void start(Role role, const std::string& id, const std::vector<std::string>& arguments,
+             std::optional<std::uint64_t> kill_at, int pass);
+  void on_coordinator_ready();
+  void connect(const std::string& control);
+
+  void turn();
+  void on_signal(int signal);
+  void on_message(const Message& message);
+  void reap();
+  void on_end(Life& life);
+  void on_death(const Life& life);
+  void on_exit(const Life& life);
+  void restart(const Life& life);
+
+  void fail(ExitCode code, std::string text);
+  void ask_to_stop(const std::string& cause);
+  void enter(Phase phase, Duration patience);
+  void escalate();
+  void poll_status();
+  void send(Body body);
+  void write_processes();
+  Outcome outcome() const;
+  bool is_over() const { return phase_ >= Phase::stopping; }
+
+  const Config& config_;
+  const RunDir& run_dir_;
+  const CommandLines& command_lines_;
+  ProgressReporter& reporter_;
+  SignalDescriptor& signals_;
+  zmq::context_t context_ = make_context();
+  const Time started_;
+  const Incarnation incarnation_;
+
+  std::vector<Life> lives_;  ///< in order of their beginning
+  std::vector<Child> children_;
+  std::map<std::string, RestartBudget> budgets_;
+  std::map<std::string, std::size_t> lives_of_;  ///< how many each id has had
+  std::optional<DealerSocket> coordinator_;
+  std::string control_;   ///< the coordinator's endpoint, once it is known
+  FileDescriptor ready_;  ///< from which the coordinator's first word comes
+  std::string ready_text_;
+
+  Phase phase_ = Phase::starting;
+  Time phase_deadline_;
+  Time next_poll_;
+  RequestId last_request_;
+  std::string stop_cause_;
+  std::optional<ExitCode> code_;  ///< set by the first thing that decides how the run ends
+  std::string text_;
+  std::optional<ProcessExit> coordinator_exit_;
+  Epoch seen_epoch_;
+  std::optional<StatusSample> last_status_;
+};
+
+}  // namespace ringps

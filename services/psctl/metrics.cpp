@@ -1,0 +1,110 @@
+#include "services/psctl/metrics.hpp"
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <tuple>
+
+#include "libps/storage/file.hpp"
+
+namespace ringps {
+namespace {
+
+constexpr std::uint64_t metrics_bytes_max = std::uint64_t{4} << 30U;
+
+void parse_line(std::string_view line, Metrics& metrics) {
+  const auto json = nlohmann::json::parse(line, nullptr, false);
+  if (!json.is_object()) {
+    return;
+  }
+  try {
+    const std::string event = json.value("event", "");
+    if (event == "iteration") {
+      metrics.iterations.push_back(
+          {json.at("restore_epoch"), json.at("iteration"), json.at("total_time"), json.at("gradient_time")});
+    } else if (event == "evaluation") {
+      metrics.evaluations.push_back(
+          {json.at("restore_epoch"), json.at("iteration"), json.at("accuracy"), json.at("loss")});
+    }
+  } catch (const nlohmann::json::exception&) {
+    return;
+  }
+}
+
+/// The last lineage's record of each iteration, ascending.
+template <class Record>
+std::vector<Record> last_of_each(const std::vector<Record>& all) {
+  std::map<std::uint64_t, Record> last;
+  for (const Record& record : all) {
+    const auto [at, fresh] = last.try_emplace(record.iteration, record);
+    if (!fresh && record.restore_epoch > at->second.restore_epoch) {
+      at->second = record;
+    }
+  }
+  std::vector<Record> records;
+  for (const auto& [iteration, record] : last) {
+    records.push_back(record);
+  }
+  return records;
+}
+
+}  // namespace
+
+Metrics parse_metrics(std::string_view lines) {
+  Metrics metrics;
+  while (!lines.empty()) {
+    const std::size_t end = std::min(lines.find('\n'), lines.size());
+    parse_line(lines.substr(0, end), metrics);
+    lines.remove_prefix(std::min(end + 1, lines.size()));
+  }
+  return metrics;
+}
+
+Result<Metrics> read_metrics(const std::filesystem::path& file) {
+  const auto text = read_text(file, metrics_bytes_max);
+  if (!text) {
+    return text.failure();
+  }
+  return parse_metrics(*text);
+}
+
+Metrics final_metrics(const Metrics& all) {
+  return {last_of_each(all.iterations), last_of_each(all.evaluations)};
+}
+
+std::vector<Lineage> lineages(const Metrics& all) {
+  std::map<std::uint64_t, Lineage> by_epoch;
+  for (const MeasuredIteration& measured : all.iterations) {
+    const std::uint64_t before = measured.iteration - 1;
+    Lineage& lineage =
+        by_epoch.try_emplace(measured.restore_epoch, Lineage{measured.restore_epoch, before, 0, 0}).first->second;
+    lineage.start = std::min(lineage.start, before);
+    lineage.last = std::max(lineage.last, measured.iteration);
+  }
+  std::vector<Lineage> ordered;
+  for (const auto& [epoch, lineage] : by_epoch) {
+    ordered.push_back(lineage);
+    ordered.back().work_before = ordered.size() == 1 ? lineage.start : ordered.end()[-2].work(ordered.end()[-2].last);
+  }
+  return ordered;
+}
+
+std::vector<CurvePoint> curve_points(const Metrics& all) {
+  const auto ordered = lineages(all);
+  std::vector<CurvePoint> points;
+  for (const MeasuredEvaluation& measured : all.evaluations) {
+    const auto lineage = std::find_if(ordered.begin(), ordered.end(), [&](const Lineage& candidate) {
+      return candidate.restore_epoch == measured.restore_epoch && candidate.start <= measured.iteration;
+    });
+    if (lineage != ordered.end()) {
+      points.push_back({static_cast<std::size_t>(lineage - ordered.begin()), lineage->work(measured.iteration),
+                        measured.accuracy, measured.loss});
+    }
+  }
+  std::sort(points.begin(), points.end(), [](const CurvePoint& a, const CurvePoint& b) {
+    return std::tie(a.lineage, a.work) < std::tie(b.lineage, b.work);
+  });
+  return points;
+}
+
+}  // namespace ringps

@@ -1,0 +1,68 @@
+// What workers have measured in a run, as the coordinator writes it to metrics.jsonl, one JSON object on a line:
+//   {"event": "iteration", "restore_epoch": 1, "iteration": 7, "total_time": 0.00021, "gradient_time": 0.0002}
+//   {"event": "evaluation", "restore_epoch": 1, "iteration": 5, "accuracy": 83.2, "loss": 0.41}
+//
+// A rollback starts a new lineage, which has a larger restore epoch and replays iterations. What counts in the end is
+// the last lineage of each iteration; the curve shows all of them in the order in which the work was done.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string_view>
+#include <vector>
+
+#include "libps/base/result.hpp"
+
+namespace ringps {
+
+struct MeasuredIteration {
+  std::uint64_t restore_epoch = 0;
+  std::uint64_t iteration = 0;
+  double total_time = 0;     ///< seconds
+  double gradient_time = 0;  ///< seconds
+};
+
+struct MeasuredEvaluation {
+  std::uint64_t restore_epoch = 0;
+  std::uint64_t iteration = 0;
+  double accuracy = 0;  ///< percent
+  double loss = 0;
+};
+
+struct Metrics {
+  std::vector<MeasuredIteration> iterations;
+  std::vector<MeasuredEvaluation> evaluations;
+};
+
+/// Lines that are not whole (the coordinator may have been killed while it wrote the last one) and events of other
+/// kinds are skipped.
+Metrics parse_metrics(std::string_view lines);
+Result<Metrics> read_metrics(const std::filesystem::path& file);
+
+/// Only what counts in the end: each iteration and evaluation once, ascending.
+Metrics final_metrics(const Metrics& all);
+
+/// A stretch of work without a rollback.
+struct Lineage {
+  std::uint64_t restore_epoch = 0;
+  std::uint64_t start = 0;        ///< version that it began with
+  std::uint64_t last = 0;         ///< the newest iteration that it did
+  std::uint64_t work_before = 0;  ///< iterations done before it began, counting replayed ones again
+
+  /// Iterations of work done when the lineage had reached `iteration`.
+  std::uint64_t work(std::uint64_t iteration) const { return work_before + (iteration - start); }
+};
+
+/// In the order in which they were worked on. A run that resumes a checkpoint begins with that much work done.
+std::vector<Lineage> lineages(const Metrics& all);
+
+struct CurvePoint {
+  std::size_t lineage = 0;  ///< index
+  std::uint64_t work = 0;   ///< see Lineage
+  double accuracy = 0;
+  double loss = 0;
+};
+
+std::vector<CurvePoint> curve_points(const Metrics& all);
+
+}  // namespace ringps

@@ -1,0 +1,136 @@
+#include "services/psctl/results.hpp"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "libps/config/write.hpp"
+#include "services/common/status_json.hpp"
+
+namespace ringps {
+namespace {
+
+using nlohmann::ordered_json;
+
+template <class T>
+ordered_json json_of(const std::optional<T>& value) {
+  return value ? ordered_json(*value) : ordered_json();
+}
+
+ordered_json fault_json(const FaultRecord& fault) {
+  return {{"what", fault.what},
+          {"whom", fault.whom},
+          {"iteration", fault.iteration},
+          {"detected_after", json_of(fault.detected_after_s)},
+          {"recovered_after", json_of(fault.recovered_after_s)},
+          {"iterations_replayed", fault.iterations_replayed},
+          {"scheduled", fault.scheduled}};
+}
+
+ordered_json life_json(const Life& life) {
+  return {{"role", name_of(life.role)},
+          {"id", life.id},
+          {"pid", life.pid},
+          {"endpoint", life.endpoint},
+          {"incarnation", life.incarnation.value},
+          {"end", life.end ? to_string(life.end->exit) : "running"}};
+}
+
+template <class Record>
+ordered_json list_of(const std::vector<Record>& records, auto member) {
+  auto list = ordered_json::array();
+  for (const Record& record : records) {
+    list.push_back(record.*member);
+  }
+  return list;
+}
+
+std::string percent(const std::optional<double>& value) {
+  return value ? fmt::format("{:.2f} %", *value) : "not measured";
+}
+
+}  // namespace
+
+RunFigures figures_of(const RunRecord& record) {
+  const Metrics last = final_metrics(record.metrics);
+  RunFigures figures;
+  double seconds_sum = 0;
+  for (const MeasuredIteration& measured : last.iterations) {
+    seconds_sum += measured.total_time;
+    figures.iterations_completed = std::max(figures.iterations_completed, measured.iteration);
+  }
+  if (seconds_sum > 0) {
+    figures.mean_iteration_s = seconds_sum / static_cast<double>(last.iterations.size());
+    figures.iterations_per_second = 1 / figures.mean_iteration_s;
+  }
+  if (!last.evaluations.empty()) {
+    figures.final_accuracy = last.evaluations.back().accuracy;
+  }
+  for (const MeasuredEvaluation& measured : record.metrics.evaluations) {
+    figures.best_accuracy = std::max(figures.best_accuracy.value_or(0), measured.accuracy);
+  }
+  return figures;
+}
+
+ordered_json results_json(const RunRecord& record) {
+  const Metrics last = final_metrics(record.metrics);
+  const RunFigures figures = figures_of(record);
+  auto faults = ordered_json::array();
+  for (const FaultRecord& fault : record.faults) {
+    faults.push_back(fault_json(fault));
+  }
+  auto processes = ordered_json::array();
+  for (const Life& life : record.lives) {
+    processes.push_back(life_json(life));
+  }
+  return {{"total_time", list_of(last.iterations, &MeasuredIteration::total_time)},
+          {"gradient_time", list_of(last.iterations, &MeasuredIteration::gradient_time)},
+          {"accuracy", list_of(last.evaluations, &MeasuredEvaluation::accuracy)},
+          {"evaluation_iterations", list_of(last.evaluations, &MeasuredEvaluation::iteration)},
+          {"loss", list_of(last.evaluations, &MeasuredEvaluation::loss)},
+          {"end", record.end},
+          {"iterations_completed", figures.iterations_completed},
+          {"final_weights_sha256", json_of(record.final_weights_sha256)},
+          {"equals_fault_free", json_of(record.equals_fault_free)},
+          {"best_accuracy", json_of(figures.best_accuracy)},
+          {"iterations_per_second", figures.iterations_per_second},
+          {"wall_seconds", record.wall_seconds},
+          {"faults", faults},
+          {"processes", processes},
+          {"config", to_json(record.config)},
+          {"version", RINGPS_VERSION}};
+}
+
+std::string to_string(const FaultRecord& fault) {
+  std::string text = fmt::format("{} ({}) at iteration {}", fault.whom, fault.what, fault.iteration);
+  if (!fault.detected_after_s) {
+    return text + ": nobody had to notice";
+  }
+  text += fmt::format(": noticed after {:.3f} s", *fault.detected_after_s);
+  if (fault.recovered_after_s) {
+    text += fmt::format(", training again after {:.3f} s", *fault.recovered_after_s);
+  }
+  return text + fmt::format(", {} iterations replayed", fault.iterations_replayed);
+}
+
+std::string summary(const RunRecord& record) {
+  const RunFigures figures = figures_of(record);
+  std::string text = fmt::format("{}: {} iterations in {:.1f} s ({:.0f} per second while training)\n", record.end,
+                                 figures.iterations_completed, record.wall_seconds, figures.iterations_per_second);
+  text += fmt::format("accuracy      {} at the end, {} at best\n", percent(figures.final_accuracy),
+                      percent(figures.best_accuracy));
+  for (std::size_t i = 0; i < record.faults.size(); ++i) {
+    text += fmt::format("{:<13} {}\n", i == 0 ? "failed" : "", to_string(record.faults[i]));
+  }
+  if (record.final_weights_sha256) {
+    text += fmt::format("weights       {}\n", *record.final_weights_sha256);
+  }
+  if (record.equals_fault_free) {
+    text += *record.equals_fault_free ? "              the same as without the faults, bit for bit\n"
+                                      : "              NOT the same as without the faults\n";
+  }
+  return text;
+}
+
+}  // namespace ringps

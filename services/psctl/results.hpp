@@ -1,0 +1,43 @@
+// The results of a run, as results.json and as the summary that people read. Pure.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "libps/config/config.hpp"
+#include "services/psctl/lives.hpp"
+#include "services/psctl/metrics.hpp"
+
+namespace ringps {
+
+struct RunRecord {
+  Config config;
+  std::string end;  ///< "completed", or why it was not
+  Metrics metrics;  ///< all that was measured
+  std::vector<FaultRecord> faults;
+  std::vector<Life> lives;
+  double wall_seconds = 0;
+  std::optional<std::string> final_weights_sha256;  ///< of the last version, if the run came to it
+  std::optional<bool> equals_fault_free;            ///< if that was asked for
+};
+
+struct RunFigures {
+  std::uint64_t iterations_completed = 0;
+  double iterations_per_second = 0;  ///< while training
+  double mean_iteration_s = 0;
+  std::optional<double> final_accuracy;  ///< percent
+  std::optional<double> best_accuracy;   ///< percent; along the whole curve
+};
+
+RunFigures figures_of(const RunRecord& record);
+nlohmann::ordered_json results_json(const RunRecord& record);
+
+/// "server1 (kill) at iteration 1500: noticed after 0.012 s, training again after 0.045 s, 250 iterations replayed"
+std::string to_string(const FaultRecord& fault);
+
+/// A few lines without where things lie.
+std::string summary(const RunRecord& record);
+
+}  // namespace ringps
