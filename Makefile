@@ -22,7 +22,7 @@ build: ## Build the programs in release mode, into build/bin
 	ln -sf build/compile_commands.json compile_commands.json
 
 simulate: build ## Run SEEDS (default 1000) random fault schedules through the simulator
-	build/bin/simulate --seeds $(SEEDS)
+	build/bin/ringps-sim --seeds $(SEEDS) --jobs $$(nproc)
 
 bench: build ## Build and run the benchmarks
 	cmake --build --preset release --target benches
@@ -30,7 +30,7 @@ bench: build ## Build and run the benchmarks
 
 figures: build ## Reproduce the published figures, into runs/figures
 	scripts/install-dependencies figures
-	scripts/figures
+	build/bin/psctl figures
 
 lint: build ## Check format, code and scripts
 	scripts/install-dependencies lint
