@@ -78,21 +78,21 @@ void Coordinator::form_if_complete(Time now, Effects& effects) {
   change_view(now, std::move(first), true, effects);
 }
 
-/// With a refresh_interval gradients are computed from older weights, which a worker that has had no slice so far does
-/// not know and no server keeps: work can only be given to it where everybody starts from a checkpoint.
+/// With a refresh_interval gradients are computed from older weights, which no server keeps, and which a worker may have
+/// missed: a slice changes hands only where everybody starts from a checkpoint.
 bool Coordinator::lacks_older_weights(const View& next) const {
   if (job_.refresh_interval == 1) {
     return false;
   }
   const std::vector<std::uint32_t> slice_worker = assign_slices(job_, view_, next);
-  return std::any_of(slice_worker.begin(), slice_worker.end(), [&](std::uint32_t worker) {
-    if (worker == no_worker) {
-      return false;
+  for (std::size_t s = 0; s < slice_worker.size() && s < view_.slice_worker.size(); ++s) {
+    const std::uint32_t before = view_.slice_worker[s];
+    const std::uint32_t after = slice_worker[s];
+    if (after != no_worker && (before == no_worker || !(view_.workers[before] == next.workers[after]))) {
+      return true;
     }
-    const WorkerMember& member = next.workers[worker];
-    const auto before = view_.worker_index(member.id.value);
-    return !before || !(view_.workers[*before] == member) || view_.slices_of(member.id.value).empty();
-  });
+  }
+  return false;
 }
 
 /// Makes `next` the view: takes in everybody who waits and may come, orders a restore from the last committed

@@ -73,7 +73,7 @@ void Shard::take_ownership(Effects& effects) {
   gathered_ = {};
   newest_ = view_.restore.iteration;
   next_checkpoint_ = first_checkpoint(job_, view_.restore.iteration);
-  if (!view_.restore.checkpoint.empty()) {
+  if (!view_.restore.checkpoint.empty() && !restore.blocks.empty()) {
     effects.push_back(std::move(restore));
     return;
   }

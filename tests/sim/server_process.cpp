@@ -51,11 +51,14 @@ void ServerProcess::carry_out(const Shard::RestoreBlocks& restore) {
   world_.witness(&Checker::on_restore, host_, restore.restore);
   const Duration time = world_.pace(host_, world_.dice().between(Duration{}, world_.scenario().disk_time));
   world_.after(host_, time, [this, restore] {
-    world_.witness(&Checker::on_restore, host_, restore.restore);
-    const Manifest& manifest = *world_.store().manifest(restore.restore.checkpoint);
+    const Manifest* manifest = world_.store().manifest(restore.restore.checkpoint);
+    if (manifest == nullptr) {
+      tell(Failed{"there is no checkpoint '" + restore.restore.checkpoint + "'"});
+      return;
+    }
     std::vector<BlockBuffer> buffers;
     for (const BlockId block : restore.blocks) {
-      for (const auto& each : manifest.files) {
+      for (const auto& each : manifest->files) {
         const StoredFile& file = *world_.store().file(each.file.name);
         if (const auto at = file.blocks.find(block); at != file.blocks.end()) {
           buffers.push_back(std::make_shared<Floats>(at->second));

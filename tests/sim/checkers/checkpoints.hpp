@@ -38,8 +38,8 @@ class CheckpointsAreWhole : public Checker {
   }
 
   void on_restore(const Host& host, const Restore& restore) override {
-    if (restore.checkpoint.empty()) {
-      return;
+    if (!(evidence_.store.views().back().restore == restore)) {
+      return;  // it has been removed, and has not heard of it yet
     }
     const Manifest* manifest = evidence_.store.manifest(restore.checkpoint);
     if (manifest == nullptr || manifest->iteration != restore.iteration) {
