@@ -13,7 +13,7 @@ std::vector<FaultMark> fault_marks(const std::vector<FaultRecord>& faults, const
   std::size_t current = 0;
   for (const FaultRecord& fault : faults) {
     std::size_t at = current;
-    while (at + 1 < lineages.size() && lineages[at].last < fault.iteration) {
+    while (at + 1 < lineages.size() && lineages[at].last + 1 < fault.iteration) {  // it dies on its way
       ++at;
     }
     if (at >= lineages.size()) {
@@ -57,7 +57,7 @@ std::string curve_script(const RunRecord& record) {
       "set xlabel 'iterations of work done' textcolor rgb '#333333'\n"
       "set ylabel 'accuracy on the test set (%)' textcolor rgb '{}'\n"
       "set y2label 'loss' textcolor rgb '{}'\n"
-      "set border 11\nset y2tics\nset key bottom right\nset y2range [0:*]\n{}",
+      "set border 11\nset y2tics\nset key center right\nset logscale y2\nset autoscale xfix\n{}",
       plot_text(record.config.name), colour, loss_colour, marks);
   script += fmt::format("plot $curve using 1:3 axes x1y2 with lines linewidth 1.2 linecolor rgb '{}' title 'loss', ",
                         loss_colour);

@@ -1,0 +1,90 @@
+#include "services/psctl/results.hpp"
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include "libps/config/load.hpp"
+#include "services/psctl/curve.hpp"
+
+namespace ringps {
+namespace {
+
+/// Iterations 1 to 4, a server dies on its way to 5, 3 to 6 from the checkpoint at 2.
+RunRecord record() {
+  RunRecord record;
+  record.config = *load_config_text("name: test", "test");
+  record.end = "completed";
+  for (std::uint64_t i = 1; i <= 4; ++i) {
+    record.metrics.iterations.push_back({1, i, 0.5, 0.25});
+  }
+  for (std::uint64_t i = 3; i <= 6; ++i) {
+    record.metrics.iterations.push_back({2, i, 0.5, 0.25});
+  }
+  record.metrics.evaluations = {{1, 0, 50, 1}, {1, 4, 95, 0.1}, {2, 3, 70, 0.5}, {2, 6, 90, 0.2}};
+  record.faults = {{"kill", "server1", 5, 0.1, 0.2, 2, true}};
+  record.final_weights_sha256 = "abc";
+  return record;
+}
+
+TEST_CASE("results have the lists of the predecessor, and what is known beside them") {
+  const auto json = results_json(record());
+  CHECK(json["total_time"].size() == 6);
+  CHECK(json["gradient_time"].size() == 6);
+  CHECK(json["accuracy"] == nlohmann::ordered_json({50, 70, 95, 90}));
+  CHECK(json["evaluation_iterations"] == nlohmann::ordered_json({0, 3, 4, 6}));
+  CHECK(json["iterations_completed"] == 6);
+  CHECK(json["iterations_per_second"] == 2);
+  CHECK(json["best_accuracy"] == 95);
+  CHECK(json["final_weights_sha256"] == "abc");
+  CHECK(json["equals_fault_free"].is_null());
+  CHECK(json["faults"][0]["whom"] == "server1");
+  CHECK(json["faults"][0]["scheduled"] == true);
+  CHECK(json["config"]["name"] == "test");
+  CHECK(json.contains("version"));
+  CHECK(json.contains("processes"));
+}
+
+TEST_CASE("a run that did nothing has results too") {
+  RunRecord nothing;
+  nothing.config = *load_config_text("name: test", "test");
+  const auto json = results_json(nothing);
+  CHECK(json["total_time"].empty());
+  CHECK(json["iterations_completed"] == 0);
+  CHECK(json["best_accuracy"].is_null());
+  CHECK(json["final_weights_sha256"].is_null());
+}
+
+TEST_CASE("the summary says what failed, how long it took, and whether the weights are the same") {
+  auto run = record();
+  run.equals_fault_free = true;
+  const auto text = summary(run);
+  CHECK(text.find("server1 (kill) at iteration 5: noticed after 0.100 s, training again after 0.200 s, 2 iterations "
+                  "replayed") != std::string::npos);
+  CHECK(text.find("the same as without the faults, bit for bit") != std::string::npos);
+  run.equals_fault_free = false;
+  CHECK(summary(run).find("NOT the same") != std::string::npos);
+}
+
+TEST_CASE("a fault that rolled back is marked where its lineage ended, another where it happened") {
+  const auto run = record();
+  const auto ordered = lineages(run.metrics);
+  const auto server = fault_marks(run.faults, ordered);
+  REQUIRE(server.size() == 1);
+  CHECK(server[0].work == 4);
+  const auto worker = fault_marks({run.faults[0], {"kill", "worker0", 5, 0.1, 0.2, 0, false}}, ordered);
+  REQUIRE(worker.size() == 2);
+  CHECK(worker[1].work == 7);
+}
+
+TEST_CASE("two servers killed at the same iteration, one life after the other, are marked one behind the other") {
+  auto run = record();
+  run.metrics.iterations.push_back({3, 5, 0.5, 0.25});
+  run.faults = {{"kill", "server1", 5, 0.1, 0.2, 2, true}, {"kill", "server2", 5, 0.1, 0.2, 2, true}};
+  const auto marks = fault_marks(run.faults, lineages(run.metrics));
+  REQUIRE(marks.size() == 2);
+  CHECK(marks[0].work == 4);
+  CHECK(marks[1].work == 8);
+}
+
+}  // namespace
+}  // namespace ringps
