@@ -1,6 +1,7 @@
 #include "services/common/job.hpp"
 
 #include <cstdlib>
+#include <string>
 
 #include "libps/config/job.hpp"
 #include "libps/data/synthetic.hpp"
@@ -8,39 +9,33 @@
 namespace ringps {
 
 ModelSpec model_spec(const Config& config) {
-  using Kind = ModelConfig::Kind;
-  using From = ModelConfig::Initial;
-  ModelSpec spec;
-  spec.kind = config.model.kind == Kind::logistic_regression  ? ModelKind::logistic_regression
-              : config.model.kind == Kind::softmax_regression ? ModelKind::softmax_regression
-                                                              : ModelKind::mlp;
-  spec.hidden = config.model.hidden;
-  spec.initial = config.model.initial == From::zeros    ? Initial::zeros
-                 : config.model.initial == From::uniform ? Initial::uniform
-                                                         : Initial::glorot;
-  return spec;
+  return {config.model.kind, config.model.hidden, config.model.initial.value_or(Initial::zeros)};
 }
 
 Result<Dataset> load_dataset(const Config& config) {
-  constexpr std::size_t synthetic_train = 10000;
-  constexpr std::size_t synthetic_test = 2000;
-  const auto or_default = [](std::uint64_t count, std::size_t otherwise) {
-    return count == 0 ? otherwise : static_cast<std::size_t>(count);
-  };
   const DataConfig& data = config.data;
   if (data.kind == DataConfig::Kind::synthetic) {
-    return synthetic_digits(config.seed, or_default(data.train_samples, synthetic_train),
-                            or_default(data.test_samples, synthetic_test));
+    return synthetic_digits(config.seed, data.train_samples, data.test_samples);
   }
   const auto folder = find_mnist(data, [](const char* name) -> const char* { return std::getenv(name); });
   if (!folder) {
     return Error{folder.error()};
   }
   auto dataset = load_idx_folder(*folder);
-  if (dataset) {
-    keep_first(dataset->train, or_default(data.train_samples, dataset->train.count()));
-    keep_first(dataset->test, or_default(data.test_samples, dataset->test.count()));
+  if (!dataset) {
+    return dataset;
   }
+  if (dataset->train.features != digit_features) {
+    return Error{folder->string() + ": images of " + std::to_string(dataset->train.features) + " pixels; the models take " +
+                 std::to_string(digit_features) + " (28 x 28)"};
+  }
+  const auto keep = [](Images& images, std::uint64_t count) {
+    if (count != 0) {
+      keep_first(images, static_cast<std::size_t>(count));
+    }
+  };
+  keep(dataset->train, data.train_samples);
+  keep(dataset->test, data.test_samples);
   return dataset;
 }
 

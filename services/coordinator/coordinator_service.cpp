@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -16,10 +17,31 @@
 namespace ringps {
 namespace {
 
+/// In the journal: nobody may go on with this run.
+const std::string end_event = "end";
+constexpr std::uint64_t events_max = 100000;
+
 std::span<const std::byte> bytes_of(const std::string& text) { return std::as_bytes(std::span(text)); }
 
 std::string text_of(const std::vector<std::byte>& bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+/// What the metrics say of the view's lineage. A line that a crash has torn is as good as absent: it is measured again.
+void read_metrics(const std::filesystem::path& file, Coordinator::Recovered& recovered) {
+  std::ifstream in(file);
+  for (std::string line; std::getline(in, line);) {
+    const auto entry = nlohmann::json::parse(line, nullptr, false);
+    if (!entry.is_object() || entry.value("restore_epoch", std::uint64_t{0}) != recovered.view.restore.epoch.value) {
+      continue;
+    }
+    const Iteration iteration{entry.value("iteration", std::uint64_t{0})};
+    if (entry.value("event", "") == "evaluation") {
+      recovered.evaluated.push_back(iteration);
+    } else {
+      recovered.timings_through = std::max(recovered.timings_through, iteration);
+    }
+  }
 }
 
 /// The same address with a port that the system chooses; ipc sockets lie side by side.
@@ -68,17 +90,29 @@ Result<std::optional<Coordinator::Recovered>> CoordinatorService::recover() {
   if (!view) {
     return Error{"the journal's view " + std::to_string((*last)->epoch.value) + " is damaged: " + view.error()};
   }
+  const auto events = journal_->events(0, events_max);
+  if (!events) {
+    return Error{events.error()};
+  }
+  for (const EventRecord& event : *events) {
+    if (event.kind == end_event) {
+      return Error{"the run in '" + options_.role.run_dir + "' is over: " + event.json +
+                   "; give another --run-dir (and --resume '" + options_.role.run_dir +
+                   "' to go on from its checkpoint)"};
+    }
+  }
   const auto manifests = journal_->manifests();
   if (!manifests) {
     return Error{manifests.error()};
   }
-  Coordinator::Recovered recovered{*view, view->restore.iteration, view->restore.checkpoint};
+  Coordinator::Recovered recovered{*view, view->restore.iteration, view->restore.checkpoint, {}, {}};
   for (const ManifestRecord& record : *manifests) {
     if (record.iteration >= recovered.committed) {
       recovered.committed = record.iteration;
       recovered.committed_folder = record.folder;
     }
   }
+  read_metrics(metrics_file(), recovered);
   log::info("goes on from the journal: view {}, checkpoint {}", view->epoch.value, recovered.committed.value);
   return std::optional(recovered);
 }
@@ -103,9 +137,9 @@ Result<void> CoordinatorService::open() {
   if (!recovered) {
     return Error{recovered.error()};
   }
-  metrics_.open(run_dir / "metrics.jsonl", std::ios::app);
+  metrics_.open(metrics_file(), std::ios::app);
   if (!metrics_) {
-    return Error{"cannot write " + (run_dir / "metrics.jsonl").string() + ": " + std::strerror(errno)};
+    return Error{"cannot write " + metrics_file().string() + ": " + std::strerror(errno)};
   }
   const auto control = router_.bind(options_.role.bind, options_.role.advertise);
   if (!control) {
@@ -208,6 +242,8 @@ Result<void> CoordinatorService::carry_out(const Coordinator::Effect& effect) {
     log::info("{}", text->text);
   } else {
     exit_ = std::get<Coordinator::Exit>(effect);
+    const std::vector<EventRecord> end{{0, unix_microseconds(), end_event, nlohmann::json(exit_->text).dump()}};
+    return journal_->append_events(end);
   }
   return {};
 }
@@ -268,8 +304,7 @@ Result<void> CoordinatorService::record(const Progress& progress) {
   metrics_.flush();
   if (!metrics_) {
     metrics_.clear();
-    return Error{"cannot write " + options_.role.run_dir + "/metrics.jsonl: " + std::strerror(errno) +
-                 "; make room on the disk"};
+    return Error{"cannot write " + metrics_file().string() + ": " + std::strerror(errno) + "; make room on the disk"};
   }
   return {};
 }

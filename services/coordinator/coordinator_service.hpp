@@ -30,6 +30,7 @@ class CoordinatorService {
   int run();
 
  private:
+  std::filesystem::path metrics_file() const { return std::filesystem::path(options_.role.run_dir) / "metrics.jsonl"; }
   Result<Coordinator::Start> find_start() const;
   Result<std::optional<Coordinator::Recovered>> recover();
   Result<void> announce(const std::string& control, const std::string& broadcast) const;
