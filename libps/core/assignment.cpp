@@ -59,7 +59,9 @@ bool natural_less(std::string_view a, std::string_view b) {
   return a.size() != b.size() ? a.size() < b.size() : a < b;
 }
 
-std::uint32_t home_of(const JobSpec& job, SliceId slice) { return slice.value / job.slices_per_server(); }
+std::uint32_t home_of(const JobSpec& job, SliceId slice) {
+  return slice.value / job.slices_per_server();
+}
 
 std::uint32_t home_of(const JobSpec& job, std::string_view worker) {
   const std::uint32_t per_server = std::max(job.workers / job.servers, 1U);

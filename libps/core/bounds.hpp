@@ -8,11 +8,11 @@
 namespace ringps {
 
 namespace bounds {
-inline constexpr std::size_t parked_messages_max = 4096;         ///< of a shard, for a view or values on their way
+inline constexpr std::size_t parked_messages_max = 4096;  ///< of a shard, for a view or values on their way
 inline constexpr std::size_t parked_bytes_max = 1U << 30U;
-inline constexpr std::size_t waiting_requests_max = 65536;       ///< of a shard
-inline constexpr std::size_t reports_per_message_max = 4096;     ///< timings or evaluations in a Progress
-inline constexpr std::size_t reports_kept_max = 1U << 20U;       ///< by a worker, until the coordinator confirms them
+inline constexpr std::size_t waiting_requests_max = 65536;    ///< of a shard
+inline constexpr std::size_t reports_per_message_max = 4096;  ///< timings or evaluations in a Progress
+inline constexpr std::size_t reports_kept_max = 1U << 20U;    ///< by a worker, until the coordinator confirms them
 }  // namespace bounds
 
 /// The checkpoint that everybody takes after a restore without being told: the next multiple of the interval, or the

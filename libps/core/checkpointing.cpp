@@ -33,6 +33,10 @@ void Coordinator::on_blocks_written(const Route& from, const Message& message, c
     send(from, message.envelope.request, Ack{iteration}, effects);  // nothing more will come of it
     return;
   }
+  if (iteration > next_checkpoint_ && iteration < job_.iterations) {  // named by an earlier life of this coordinator
+    next_checkpoint_ = iteration;
+    effects.push_back(Publish{make(CheckpointBegin{iteration, view_.restore.epoch})});
+  }
   auto& by_server = written_[iteration];
   by_server[server] = {written.files, from, message.envelope.request};
   std::vector<CheckpointFile> files;
@@ -89,15 +93,15 @@ void Coordinator::on_checkpoint_committed(Time now, Iteration iteration, Epoch r
   if (iteration == job_.iterations) {
     last_committed_at_ = now;
     finish_if_done(now, effects);
-  } else if (iteration >= next_checkpoint_) {  // later: named by an earlier life of this coordinator
-    next_checkpoint_ = iteration;
+  } else if (iteration == next_checkpoint_) {
     misses_ = 0;
     name_next_checkpoint(now, effects);
   }
 }
 
 void Coordinator::on_checkpoint_missed(Time now, const CheckpointMissed& missed, Effects& effects) {
-  if (missed.restore_epoch == view_.restore.epoch && missed.iteration == next_checkpoint_) {
+  if (missed.restore_epoch == view_.restore.epoch && missed.iteration >= next_checkpoint_) {
+    next_checkpoint_ = missed.iteration;
     misses_ = std::min(misses_ + 1, notice_doublings_max);
     pace_.observe(now, missed.reached);
     name_next_checkpoint(now, effects);
@@ -121,8 +125,8 @@ void Coordinator::finish_if_done(Time now, Effects& effects) {
   if (state_ != RunState::running || committed_ != job_.iterations || !last_committed_at_) {
     return;
   }
-  const bool measured = timings_through_ >= job_.iterations &&
-                        (job_.evaluate_interval == 0 || evaluations_through_ >= job_.iterations);
+  const bool measured =
+      timings_through_ >= job_.iterations && (job_.evaluate_interval == 0 || evaluations_through_ >= job_.iterations);
   if (measured || now - *last_committed_at_ > evaluation_grace) {
     stop(now, RunState::completed, "all " + std::to_string(job_.iterations.value) + " iterations are done", effects);
   }

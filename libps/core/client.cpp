@@ -151,7 +151,8 @@ bool ClientCore::contributes_to(const Part& part, SliceId slice) const {
 }
 
 std::optional<SliceId> ClientCore::first_contributor(const Part& part) const {
-  const auto at = std::find_if(slices_.begin(), slices_.end(), [&](SliceId slice) { return contributes_to(part, slice); });
+  const auto at =
+      std::find_if(slices_.begin(), slices_.end(), [&](SliceId slice) { return contributes_to(part, slice); });
   return at == slices_.end() ? std::nullopt : std::optional(*at);
 }
 
@@ -271,7 +272,8 @@ void ClientCore::request(Time now, std::size_t part, Body body, Payload payload,
 }
 
 void ClientCore::send(RequestId id, const Request& request, Effects& effects) const {
-  Message message{{job_.cluster, Role::worker, id_.value, incarnation_, view_.epoch, id}, request.body, request.payload};
+  Message message{
+      {job_.cluster, Role::worker, id_.value, incarnation_, view_.epoch, id}, request.body, request.payload};
   effects.emplace_back(Send{parts_[request.part].server, std::move(message)});
 }
 
@@ -299,7 +301,8 @@ void ClientCore::on_message(Time now, Message message, Effects& effects) {
     requests_.erase(at);
     on_arrived(now, part, values->iteration, message.payload, effects);
   } else if (const auto* ack = std::get_if<Ack>(&message.body)) {
-    const bool all_that_is_wanted = !std::holds_alternative<PushPull>(at->second.body) && !wants_values(version_.next());
+    const bool all_that_is_wanted =
+        !std::holds_alternative<PushPull>(at->second.body) && !wants_values(version_.next());
     requests_.erase(at);
     if (all_that_is_wanted) {
       on_arrived(now, part, ack->iteration, {}, effects);
@@ -331,7 +334,7 @@ void ClientCore::on_refused(Time now, const Refused& refused, const std::string&
   switch (refused.reason) {
     case RefusalReason::unknown_sender:  // a view on its way will say why
     case RefusalReason::overloaded:
-      return;  // the request is repeated at its deadline
+      return;                          // the request is repeated at its deadline
     case RefusalReason::version_gone:  // everybody else has gone on without us
       start_sync(now, effects);
       return;

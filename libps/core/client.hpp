@@ -35,7 +35,7 @@ class ClientCore {
     std::uint32_t server;  ///< index in view().servers
     Message message;
   };
-  struct Reached {  ///< every block is committed at weights.version
+  struct Reached {    ///< every block is committed at weights.version
     Weights weights;  ///< `values` is null where they were not asked for (see JobSpec::refresh_interval)
   };
   struct GiveUp {  ///< what no retry can mend; the run has to end
@@ -133,12 +133,12 @@ class ClientCore {
   std::vector<Part> parts_;
 
   Phase phase_ = Phase::idle;
-  Iteration version_;                             ///< of the weights when training
-  std::shared_ptr<Floats> weights_;               ///< newest version that was asked for; never changed once whole
+  Iteration version_;                              ///< of the weights when training
+  std::shared_ptr<Floats> weights_;                ///< newest version that was asked for; never changed once whole
   std::shared_ptr<const Floats> compute_weights_;  ///< what gradients are computed from (refresh_interval)
-  std::shared_ptr<Floats> next_;                  ///< being brought together; parts write disjoint ranges
-  std::shared_ptr<Floats> spare_;                 ///< an older one, written again once nobody else holds it
-  std::vector<std::uint8_t> block_arrived_;       ///< per block: version_ + 1 is in next_ (or known committed)
+  std::shared_ptr<Floats> next_;                   ///< being brought together; parts write disjoint ranges
+  std::shared_ptr<Floats> spare_;                  ///< an older one, written again once nobody else holds it
+  std::vector<std::uint8_t> block_arrived_;        ///< per block: version_ + 1 is in next_ (or known committed)
   std::map<SliceId, std::shared_ptr<const Floats>> gradients_;  ///< of iteration version_ + 1, by slice
 
   std::map<RequestId, Request> requests_;  ///< unanswered

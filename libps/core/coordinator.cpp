@@ -38,7 +38,13 @@ void Coordinator::on_start(Time now, const std::optional<Recovered>& recovered) 
   if (committed_ == job_.iterations) {
     last_committed_at_ = now;
   }
-  timings_through_ = evaluations_through_ = view_.restore.iteration;
+  if (!job_.checkpoint.wait) {
+    review_checkpoint_at_ = now + job_.timeouts.failure_timeout;
+  }
+  timings_through_ = std::max(recovered->timings_through, view_.restore.iteration);
+  evaluations_through_ = view_.restore.iteration;
+  evaluated_.insert(recovered->evaluated.begin(), recovered->evaluated.end());
+  count_evaluations();
   pace_.restart(now, view_.restore.iteration);
   const auto expect = [&](Role role, const std::string& id, Incarnation incarnation, const std::string& endpoint) {
     Process& process = processes_[id];
@@ -144,8 +150,9 @@ void Coordinator::on_join(Time now, const Route& from, const Message& message, c
     refuse(from, envelope.request, reason, std::move(text), effects);
   };
   if (join.job_digest != job_digest_) {
-    refuse_for_good(RefusalReason::job_differs,
-                    "'" + id + "' was started with another configuration than the coordinator; give both the same file");
+    refuse_for_good(
+        RefusalReason::job_differs,
+        "'" + id + "' was started with another configuration than the coordinator; give both the same file");
     return;
   }
   if (state_ > RunState::running) {
@@ -153,7 +160,8 @@ void Coordinator::on_join(Time now, const Route& from, const Message& message, c
     return;
   }
   if (!ordinal(id) || (envelope.role != Role::server && envelope.role != Role::worker)) {
-    refuse_for_good(RefusalReason::not_expected, "'" + id + "' is not the name of a server or worker (they end in a number)");
+    refuse_for_good(RefusalReason::not_expected,
+                    "'" + id + "' is not the name of a server or worker (they end in a number)");
     return;
   }
   if (envelope.role == Role::worker && !has_place_for(id)) {
@@ -203,7 +211,8 @@ void Coordinator::on_heartbeat(Time now, const Route& from, const Message& messa
     pace_.observe(now, beat.iteration);
   }
   send(from, message.envelope.request,
-       HeartbeatAnswer{state_, view_.restore.epoch, committed_, next_checkpoint_, timings_through_, evaluations_through_},
+       HeartbeatAnswer{state_, view_.restore.epoch, committed_, next_checkpoint_, timings_through_,
+                       evaluations_through_},
        effects);
 }
 
@@ -237,14 +246,7 @@ void Coordinator::on_progress(Time now, const Progress& progress, Effects& effec
       }
     }
   }
-  while (job_.evaluate_interval != 0) {
-    const std::uint64_t interval = job_.evaluate_interval;
-    const Iteration due{std::min((evaluations_through_.value / interval + 1) * interval, job_.iterations.value)};
-    if (evaluated_.erase(due) == 0) {
-      break;
-    }
-    evaluations_through_ = due;
-  }
+  count_evaluations();
   pace_.observe(now, timings_through_);
   for (Failure& failure : failures_) {  // work has gone on in a view without the one that failed
     if (!failure.recovered && !progress.timings.empty() && progress.epoch >= failure.epoch) {
@@ -255,6 +257,17 @@ void Coordinator::on_progress(Time now, const Progress& progress, Effects& effec
     effects.push_back(std::move(record));
   }
   finish_if_done(now, effects);
+}
+
+void Coordinator::count_evaluations() {
+  while (job_.evaluate_interval != 0) {
+    const std::uint64_t interval = job_.evaluate_interval;
+    const Iteration due{std::min((evaluations_through_.value / interval + 1) * interval, job_.iterations.value)};
+    if (evaluated_.erase(due) == 0) {
+      break;
+    }
+    evaluations_through_ = due;
+  }
 }
 
 void Coordinator::on_unreachable(Time now, const Route& route) {
@@ -285,8 +298,9 @@ Status Coordinator::status(Time now) const {
                                 process.waiting_for, process.refused});
   }
   for (const Failure& failure : failures_) {
-    const std::uint64_t replayed =
-        failure.rolls_back && failure.iteration > failure.restored ? failure.iteration.value - failure.restored.value : 0;
+    const std::uint64_t replayed = failure.rolls_back && failure.iteration > failure.restored
+                                       ? failure.iteration.value - failure.restored.value
+                                       : 0;
     status.failures.push_back({failure.role, failure.id, failure.incarnation, failure.how, failure.iteration, replayed,
                                seconds(now - failure.last_heard), seconds(now - failure.removed),
                                failure.recovered ? seconds(now - *failure.recovered) : -1.0});

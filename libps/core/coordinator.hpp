@@ -67,6 +67,9 @@ class Coordinator {
     View view;
     Iteration committed;
     std::string committed_folder;
+    // What was recorded of the view's lineage, so that nobody has to measure it again.
+    Iteration timings_through{};
+    std::vector<Iteration> evaluated{};
   };
 
   /// `broadcast`: endpoint of the PUB socket, as members connect to it.
@@ -101,7 +104,7 @@ class Coordinator {
     Time last_probed;
     bool suspected = false;  ///< its connection broke, or a worker said so; cleared by any word from it
     std::uint64_t turns = 0;
-    Time turns_changed;      ///< when `turns` last moved; a data loop that stands still is wedged
+    Time turns_changed;  ///< when `turns` last moved; a data loop that stands still is wedged
     Iteration iteration;
     std::string waiting_for;
     std::uint64_t refused = 0;
@@ -139,6 +142,7 @@ class Coordinator {
   void on_blocks_written(const Route& from, const Message& message, const BlocksWritten& written, Effects& effects);
   void on_checkpoint_missed(Time now, const CheckpointMissed& missed, Effects& effects);
   void on_progress(Time now, const Progress& progress, Effects& effects);
+  void count_evaluations();
   Status status(Time now) const;
   Message make(Body body, RequestId request = {}) const;
   void send(const Route& to, RequestId request, Body body, Effects& effects);
@@ -180,9 +184,9 @@ class Coordinator {
   bool exited_ = false;
 
   View view_;
-  std::optional<View> orphaned_;                           ///< a view without servers, until one joins
-  std::map<std::string, Process> processes_;               ///< members and those who wait to become one, by id
-  std::map<std::string, Incarnation> removed_;             ///< the newest life of each id that was removed
+  std::optional<View> orphaned_;                ///< a view without servers, until one joins
+  std::map<std::string, Process> processes_;    ///< members and those who wait to become one, by id
+  std::map<std::string, Incarnation> removed_;  ///< the newest life of each id that was removed
   std::vector<Failure> failures_;
   std::uint64_t refused_ = 0;
 
@@ -191,6 +195,8 @@ class Coordinator {
   std::string committed_folder_;
   Iteration next_checkpoint_;
   std::uint32_t misses_ = 0;
+  /// After a new start: when members have been heard, and it shows whether the next checkpoint was passed long ago.
+  Time review_checkpoint_at_ = time_never;
   std::map<Iteration, std::map<std::string, WrittenReport>> written_;  ///< by iteration and server; of this lineage
   std::set<std::pair<Epoch, Iteration>> committing_;                   ///< by lineage
   Iteration lineage_committed_;                                        ///< the newest checkpoint of this lineage
@@ -198,9 +204,9 @@ class Coordinator {
 
   // What workers have reported of the current lineage.
   Iteration timings_through_;
-  bool start_evaluated_ = false;      ///< the weights that the run started from
-  std::set<Iteration> evaluated_;     ///< evaluations beyond evaluations_through_
-  Iteration evaluations_through_;     ///< all due evaluations up to here are known
+  bool start_evaluated_ = false;   ///< the weights that the run started from
+  std::set<Iteration> evaluated_;  ///< evaluations beyond evaluations_through_
+  Iteration evaluations_through_;  ///< all due evaluations up to here are known
   std::optional<EvaluationReport> newest_evaluation_;
   std::optional<Time> last_committed_at_;  ///< when the last iteration's checkpoint was committed
 };

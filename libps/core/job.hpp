@@ -20,18 +20,18 @@ enum class WorkerScope : std::uint8_t {
 };
 
 struct Timeouts {
-  Duration heartbeat_interval = std::chrono::milliseconds(50);   ///< from a member to the coordinator
-  Duration failure_timeout = std::chrono::seconds(2);            ///< silence after which a member is removed
-  Duration probe_timeout = std::chrono::milliseconds(150);       ///< the same for a member whose connection broke
-  Duration request_timeout = std::chrono::milliseconds(500);     ///< silence after which a request is sent again
-  Duration form_timeout = std::chrono::seconds(30);              ///< for the first view to form
-  Duration coordinator_timeout = std::chrono::minutes(10);       ///< a member outlives its coordinator by this
+  Duration heartbeat_interval = std::chrono::milliseconds(50);  ///< from a member to the coordinator
+  Duration failure_timeout = std::chrono::seconds(2);           ///< silence after which a member is removed
+  Duration probe_timeout = std::chrono::milliseconds(150);      ///< the same for a member whose connection broke
+  Duration request_timeout = std::chrono::milliseconds(500);    ///< silence after which a request is sent again
+  Duration form_timeout = std::chrono::seconds(30);             ///< for the first view to form
+  Duration coordinator_timeout = std::chrono::minutes(10);      ///< a member outlives its coordinator by this
 };
 
 struct CheckpointRule {
   std::uint64_t interval = 0;  ///< iterations; 0: only the last version is written
-  bool wait = false;           ///< true: training waits until each one is committed; false: one at a time, without waiting
-  std::uint32_t keep = 2;      ///< committed checkpoints that are kept
+  bool wait = false;       ///< true: training waits until each one is committed; false: one at a time, without waiting
+  std::uint32_t keep = 2;  ///< committed checkpoints that are kept
 };
 
 struct JobSpec {

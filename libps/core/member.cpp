@@ -8,7 +8,8 @@ namespace ringps {
 Member::Member(const JobSpec& job, Identity identity) : job_(job), identity_(std::move(identity)) {}
 
 Message Member::make(Body body, RequestId request) const {
-  return {{job_.cluster, identity_.role, identity_.id, identity_.incarnation, view_epoch_, request}, std::move(body), {}};
+  return {
+      {job_.cluster, identity_.role, identity_.id, identity_.incarnation, view_epoch_, request}, std::move(body), {}};
 }
 
 void Member::on_start(Time now, Effects& effects) {
@@ -24,7 +25,8 @@ void Member::join(Time now, Effects& effects) {
 
 void Member::beat(Time now, Effects& effects) {
   next_beat_ = now + job_.timeouts.heartbeat_interval;
-  effects.push_back(Send{make(Heartbeat{activity_.turns, activity_.iteration, activity_.waiting_for, activity_.refused}, {})});
+  effects.push_back(
+      Send{make(Heartbeat{activity_.turns, activity_.iteration, activity_.waiting_for, activity_.refused}, {})});
 }
 
 void Member::tell(Time now, Body body, Effects& effects) {
@@ -33,7 +35,9 @@ void Member::tell(Time now, Body body, Effects& effects) {
   effects.push_back(Send{make(std::move(body), last_request_)});
 }
 
-void Member::send(Body body, Effects& effects) { effects.push_back(Send{make(std::move(body), {})}); }
+void Member::send(Body body, Effects& effects) {
+  effects.push_back(Send{make(std::move(body), {})});
+}
 
 void Member::end(Ended ended, Effects& effects) {
   if (!std::exchange(ended_, true)) {
@@ -49,9 +53,8 @@ void Member::adopt(const View& view, Effects& effects) {
   const auto is_self = [&](const auto& member) {
     return member.id.value == identity_.id && member.incarnation == identity_.incarnation;
   };
-  const bool member = identity_.role == Role::server
-                          ? std::any_of(view.servers.begin(), view.servers.end(), is_self)
-                          : std::any_of(view.workers.begin(), view.workers.end(), is_self);
+  const bool member = identity_.role == Role::server ? std::any_of(view.servers.begin(), view.servers.end(), is_self)
+                                                     : std::any_of(view.workers.begin(), view.workers.end(), is_self);
   if (was_member_ && !member) {
     end({RunState::running, Ended::Why::removed, view.cause}, effects);
     return;

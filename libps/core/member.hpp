@@ -33,7 +33,7 @@ class Member {
     Role role = Role::server;
     std::string id;
     Incarnation incarnation;
-    std::string endpoint;    ///< servers only
+    std::string endpoint;  ///< servers only
     std::string job_digest;
     std::uint64_t pid = 0;
   };
@@ -101,8 +101,8 @@ class Member {
   Epoch view_epoch_;
   Activity activity_;
   RequestId last_request_;
-  Time next_beat_ = time_never;    ///< or the next attempt to join
-  Time last_heard_;                ///< anything from the coordinator
+  Time next_beat_ = time_never;  ///< or the next attempt to join
+  Time last_heard_;              ///< anything from the coordinator
   std::deque<Untold> untold_;
 };
 

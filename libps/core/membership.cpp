@@ -78,8 +78,8 @@ void Coordinator::form_if_complete(Time now, Effects& effects) {
   change_view(now, std::move(first), true, effects);
 }
 
-/// With a refresh_interval gradients are computed from older weights, which no server keeps, and which a worker may have
-/// missed: a slice changes hands only where everybody starts from a checkpoint.
+/// With a refresh_interval gradients are computed from older weights, which no server keeps, and which a worker may
+/// have missed: a slice changes hands only where everybody starts from a checkpoint.
 bool Coordinator::lacks_older_weights(const View& next) const {
   if (job_.refresh_interval == 1) {
     return false;
@@ -198,7 +198,8 @@ void Coordinator::admit_waiting(Time now, Effects& effects) {
     orphaned_.reset();
     change_view(now, std::move(next), true, effects);
   } else if (!orphaned_ && waits(Role::worker)) {
-    // A server that joins waits for the next restore: with one replica there is nobody to hand it blocks beside training.
+    // A server that joins waits for the next restore: with one replica there is nobody to hand it blocks beside
+    // training.
     View next = view_;
     next.cause = "a worker has joined";
     change_view(now, std::move(next), false, effects);
@@ -248,6 +249,12 @@ void Coordinator::on_tick(Time now, Effects& effects) {
     stop(now, RunState::failed, missing_members() + " within " + round_seconds(now - started_), effects);
   }
   watch(now, effects);
+  if (now >= review_checkpoint_at_ && state_ == RunState::running) {
+    review_checkpoint_at_ = time_never;
+    if (newest_iteration() > next_checkpoint_) {
+      name_next_checkpoint(now, effects);
+    }
+  }
   finish_if_done(now, effects);
   if (state_ > RunState::running && (processes_.empty() || now - ended_ > farewell_timeout)) {
     exited_ = true;

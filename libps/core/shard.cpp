@@ -110,7 +110,8 @@ void Shard::on_message(const Route& from, Message message, Effects& effects) {
   const Envelope& envelope = message.envelope;
   if (envelope.cluster != job_.cluster || envelope.role != Role::worker) {
     refuse(from, envelope.request, RefusalReason::unknown_sender,
-           "this is a server of the cluster '" + job_.cluster + "'; it speaks with that cluster's workers only", effects);
+           "this is a server of the cluster '" + job_.cluster + "'; it speaks with that cluster's workers only",
+           effects);
     return;
   }
   // The one place where epochs are compared.
@@ -145,7 +146,8 @@ void Shard::dispatch(const Route& from, Message message, Effects& effects) {
   } else if (const auto* pull = std::get_if<Pull>(&message.body)) {
     on_pull(from, message, *pull, effects);
   } else {
-    refuse(from, message.envelope.request, RefusalReason::malformed, "a server takes Push, PushPull and Pull only", effects);
+    refuse(from, message.envelope.request, RefusalReason::malformed, "a server takes Push, PushPull and Pull only",
+           effects);
   }
 }
 
@@ -226,7 +228,8 @@ void Shard::on_contribution(const Route& from, const Message& message, const Req
   });
   if (ahead || request.iteration.value > job_.iterations.value) {
     refuse(from, id, RefusalReason::version_gone,
-           "a contribution to iteration " + std::to_string(request.iteration.value) + ", which is too far ahead", effects);
+           "a contribution to iteration " + std::to_string(request.iteration.value) + ", which is too far ahead",
+           effects);
     return;
   }
   if (!payload_is_finite(from, message, request.iteration, request.slice, located_, effects)) {
@@ -309,7 +312,8 @@ void Shard::on_pull(const Route& from, const Message& message, const Pull& pull,
            "version " + std::to_string(wanted.value) + " is beyond the last iteration", effects);
     return;
   }
-  wait({from, message.envelope.sender, message.envelope.request, wanted, pull.want_values, pull.runs, located_}, effects);
+  wait({from, message.envelope.sender, message.envelope.request, wanted, pull.want_values, pull.runs, located_},
+       effects);
 }
 
 // ---- from one version to the next -----------------------------------------------------------------------------------
@@ -494,9 +498,8 @@ Payload Shard::gather(const Waiter& waiter) {
 }
 
 void Shard::reply(const Route& to, RequestId request, Body body, Payload payload, Effects& effects) const {
-  Message message{{job_.cluster, Role::server, id_.value, incarnation_, view_.epoch, request},
-                  std::move(body),
-                  std::move(payload)};
+  Message message{
+      {job_.cluster, Role::server, id_.value, incarnation_, view_.epoch, request}, std::move(body), std::move(payload)};
   effects.emplace_back(Reply{to, std::move(message)});
 }
 

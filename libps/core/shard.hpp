@@ -46,7 +46,8 @@ class Shard {
     BlockId block;
     std::shared_ptr<const Floats> buffer;
   };
-  /// Write these blocks, ascending and all of version `iteration`, to disk, and then tell the coordinator BlocksWritten.
+  /// Write these blocks, ascending and all of version `iteration`, to disk, and then tell the coordinator
+  /// BlocksWritten.
   struct WriteCheckpoint {
     Iteration iteration;
     Epoch restore_epoch;
@@ -62,7 +63,7 @@ class Shard {
   struct Counters {
     std::uint64_t refused = 0;
     std::uint64_t stale = 0;
-    std::uint64_t duplicates = 0;     ///< block contributions that had been counted before
+    std::uint64_t duplicates = 0;  ///< block contributions that had been counted before
     std::uint64_t blocks_applied = 0;
   };
 
@@ -140,8 +141,8 @@ class Shard {
   void on_contribution(const Route& from, const Message& message, const Request& request, bool want_values,
                        Effects& effects);
   void on_pull(const Route& from, const Message& message, const Pull& pull, Effects& effects);
-  bool locate(const std::vector<BlockRun>& runs, std::vector<Local>& blocks, std::size_t& elements,
-              const Route& from, const Message& message, Effects& effects);
+  bool locate(const std::vector<BlockRun>& runs, std::vector<Local>& blocks, std::size_t& elements, const Route& from,
+              const Message& message, Effects& effects);
   bool payload_is_finite(const Route& from, const Message& message, Iteration iteration, SliceId slice,
                          const std::vector<Local>& blocks, Effects& effects);
   void count(const std::vector<Local>& blocks, std::uint32_t slot, const Payload& payload, Iteration iteration,
@@ -175,8 +176,8 @@ class Shard {
 
   // The model and what is on its way into it.
   bool restored_ = false;
-  std::vector<Block> blocks_;                 ///< ascending by id
-  std::vector<Contribution> contributions_;   ///< per block, slices_.size() entries
+  std::vector<Block> blocks_;                ///< ascending by id
+  std::vector<Contribution> contributions_;  ///< per block, slices_.size() entries
   std::vector<Kept> kept_;
   std::vector<std::uint32_t> kept_free_;
   std::vector<Waiter> waiters_;

@@ -26,11 +26,11 @@ struct BlockRun {
 class BlockTable {
  public:
   struct Block {
-    std::uint32_t tensor;        ///< index of the tensor
-    std::uint32_t index;         ///< of the block within the tensor
-    std::uint32_t elements;      ///< block_elements, or fewer in the tensor's last block
-    std::size_t flat_offset;     ///< elements from the start of the flat vector
-    std::uint64_t tensor_offset; ///< elements from the start of the tensor
+    std::uint32_t tensor;         ///< index of the tensor
+    std::uint32_t index;          ///< of the block within the tensor
+    std::uint32_t elements;       ///< block_elements, or fewer in the tensor's last block
+    std::size_t flat_offset;      ///< elements from the start of the flat vector
+    std::uint64_t tensor_offset;  ///< elements from the start of the tensor
   };
 
   BlockTable() = default;

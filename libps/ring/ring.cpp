@@ -39,7 +39,9 @@ std::size_t Ring::first_after(std::uint64_t position) const {
   return after == points_.end() ? 0 : static_cast<std::size_t>(after - points_.begin());
 }
 
-std::uint32_t Ring::owner(std::string_view key) const { return points_[first_after(ring_point(key))].server; }
+std::uint32_t Ring::owner(std::string_view key) const {
+  return points_[first_after(ring_point(key))].server;
+}
 
 std::vector<std::uint32_t> Ring::replicas(std::string_view key, std::uint32_t count) const {
   std::vector<std::uint32_t> found;

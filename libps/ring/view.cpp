@@ -24,9 +24,13 @@ std::vector<std::string> names(const std::vector<ServerMember>& servers) {
 
 }  // namespace
 
-std::optional<std::uint32_t> View::server_index(std::string_view id) const { return index_of(servers, id); }
+std::optional<std::uint32_t> View::server_index(std::string_view id) const {
+  return index_of(servers, id);
+}
 
-std::optional<std::uint32_t> View::worker_index(std::string_view id) const { return index_of(workers, id); }
+std::optional<std::uint32_t> View::worker_index(std::string_view id) const {
+  return index_of(workers, id);
+}
 
 std::vector<SliceId> View::slices_of(std::string_view worker) const {
   std::vector<SliceId> slices;

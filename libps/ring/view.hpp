@@ -82,7 +82,7 @@ class Placement {
   std::uint64_t digest() const { return digest_; }
 
  private:
-  std::uint32_t width_ = 1;                  ///< replicas of every block
+  std::uint32_t width_ = 1;                 ///< replicas of every block
   std::vector<std::uint32_t> replicas_of_;  ///< width_ entries per block
   std::vector<std::vector<BlockId>> owned_;
   std::uint64_t digest_ = 0;

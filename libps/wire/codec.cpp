@@ -1,5 +1,6 @@
 #include "libps/wire/codec.hpp"
 
+#include <algorithm>
 #include <array>
 #include <limits>
 #include <msgpack.hpp>
@@ -13,10 +14,14 @@ namespace {
 // One description of each struct, its fields(), serves both directions; the templates below know how a type is written.
 
 template <class T>
-concept Composite = requires(T& value) { T::fields(value); };
+concept Composite = requires(T& value) {
+  T::fields(value);
+};
 
 template <class T>
-concept StrongNumber = requires { typename T::rep; };
+concept StrongNumber = requires {
+  typename T::rep;
+};
 
 template <class T>
 struct IsList : std::false_type {};
@@ -82,6 +87,14 @@ bool read_unsigned(const Object& from, std::uint64_t max, std::uint64_t& to) {
   return true;
 }
 
+/// What whoever uses a view relies on.
+bool consistent(const View& view) {
+  const bool known_workers = std::all_of(view.slice_worker.begin(), view.slice_worker.end(), [&](std::uint32_t worker) {
+    return worker < view.workers.size() || worker == no_worker;
+  });
+  return known_workers && (view.epoch.value == 0 || !view.servers.empty());
+}
+
 // The longest text that a field may have: identifiers are short, everything else is prose or a path. Both are bounded
 // once, by the unpacker; names are bounded again where they are used as keys (see decode).
 template <class T>
@@ -140,7 +153,7 @@ bool read(const Object& from, T& to) {
     return true;
   } else {
     static_assert(Composite<T>);
-    return std::apply(
+    const bool complete = std::apply(
         [&](auto&... field) {
           if (from.type != msgpack::type::ARRAY || from.via.array.size != sizeof...(field)) {
             return false;
@@ -149,11 +162,17 @@ bool read(const Object& from, T& to) {
           return (read(*next++, field) && ...);
         },
         T::fields(to));
+    if constexpr (std::is_same_v<T, View>) {
+      return complete && consistent(to);
+    }
+    return complete;
   }
 }
 
 /// Enumerations from the network may hold any number; those that code switches on are checked here.
-bool known(Role role) { return role <= Role::control; }
+bool known(Role role) {
+  return role <= Role::control;
+}
 
 /// Unpacks one msgpack object that fills `bytes` exactly and calls `use` with it while it lives.
 template <class Use>
@@ -193,7 +212,8 @@ Result<Body> read_body(Kind kind, const Object* fields, std::size_t count, std::
     if (read(own, body)) {
       result = Body(std::move(body));
     } else {
-      result = Error{"kind " + std::to_string(static_cast<unsigned>(kind)) + " with fields of the wrong number, type or size"};
+      result = Error{"kind " + std::to_string(static_cast<unsigned>(kind)) +
+                     " with fields of the wrong number, type or size"};
     }
     return true;
   };
@@ -217,7 +237,8 @@ Result<Message> read_message(const Object& header) {
   envelope.via.array.size = envelope_fields;
   envelope.via.array.ptr = const_cast<Object*>(fields + 2);
   if (!read(fields[1], kind) || !read(envelope, message.envelope) || !known(message.envelope.role) ||
-      message.envelope.sender.size() > limits::name_bytes_max || message.envelope.cluster.size() > limits::name_bytes_max) {
+      message.envelope.sender.size() > limits::name_bytes_max ||
+      message.envelope.cluster.size() > limits::name_bytes_max) {
     return Error{"envelope with fields of the wrong type or size"};
   }
   auto body = read_body(kind, fields + fields_before_body, header.via.array.size - fields_before_body,
@@ -260,8 +281,9 @@ Result<Message> decode(std::span<const std::byte> header, const Payload* payload
   }
   if (payload != nullptr) {
     if (payload->size() > limits::payload_bytes_max || payload->size() % sizeof(float) != 0) {
-      return Error{"payload of " + std::to_string(payload->size()) + " bytes is not a whole number of floats, at most " +
-                   std::to_string(limits::payload_bytes_max) + " bytes"};
+      return Error{"payload of " + std::to_string(payload->size()) +
+                   " bytes is not a whole number of floats, at most " + std::to_string(limits::payload_bytes_max) +
+                   " bytes"};
     }
     message->payload = *payload;
   }

@@ -25,16 +25,37 @@ enum class Role : std::uint8_t { coordinator = 0, server = 1, worker = 2, contro
 
 enum class Kind : std::uint8_t {
   // worker → server
-  push = 1, pull = 2, push_pull = 3,
+  push = 1,
+  pull = 2,
+  push_pull = 3,
   // server → worker
-  values = 10, ack = 11, stale = 12, refused = 13,
+  values = 10,
+  ack = 11,
+  stale = 12,
+  refused = 13,
   // member or psctl → coordinator
-  join = 30, heartbeat = 31, get_view = 32, leave = 33, suspect = 34, blocks_written = 36, progress = 37,
-  get_status = 38, failed = 39, checkpoint_missed = 40, stop_run = 41,
+  join = 30,
+  heartbeat = 31,
+  get_view = 32,
+  leave = 33,
+  suspect = 34,
+  blocks_written = 36,
+  progress = 37,
+  get_status = 38,
+  failed = 39,
+  checkpoint_missed = 40,
+  stop_run = 41,
   // coordinator → member or psctl
-  joined = 50, heartbeat_answer = 51, view_answer = 52, probe = 53, status = 54,
+  joined = 50,
+  heartbeat_answer = 51,
+  view_answer = 52,
+  probe = 53,
+  status = 54,
   // coordinator, PUB
-  view_published = 60, checkpoint_begin = 61, checkpoint_committed = 62, stop = 63,
+  view_published = 60,
+  checkpoint_begin = 61,
+  checkpoint_committed = 62,
+  stop = 63,
 };
 
 // ---- worker → server ------------------------------------------------------------------------------------------------
@@ -95,15 +116,15 @@ struct Stale {
 };
 
 enum class RefusalReason : std::uint8_t {
-  malformed = 1,        ///< an unknown tensor, blocks out of range, a payload of the wrong length
-  unknown_sender = 2,   ///< not a member of the view, or another incarnation of it
-  not_primary = 3,      ///< this server does not own the blocks in this epoch
-  not_finite = 4,       ///< NaN or infinity; the run cannot go on
-  version_gone = 5,     ///< the version asked for is no longer kept, or is too far ahead
-  overloaded = 6,       ///< a bound on queued requests is reached; try again
-  job_differs = 7,      ///< the sender was started with another configuration
-  not_expected = 8,     ///< the run has no place for the sender
-  removed = 9,          ///< this incarnation of the sender was removed; another one may join
+  malformed = 1,       ///< an unknown tensor, blocks out of range, a payload of the wrong length
+  unknown_sender = 2,  ///< not a member of the view, or another incarnation of it
+  not_primary = 3,     ///< this server does not own the blocks in this epoch
+  not_finite = 4,      ///< NaN or infinity; the run cannot go on
+  version_gone = 5,    ///< the version asked for is no longer kept, or is too far ahead
+  overloaded = 6,      ///< a bound on queued requests is reached; try again
+  job_differs = 7,     ///< the sender was started with another configuration
+  not_expected = 8,    ///< the run has no place for the sender
+  removed = 9,         ///< this incarnation of the sender was removed; another one may join
 };
 
 struct Refused {
@@ -126,9 +147,9 @@ struct Join {
 
 struct Heartbeat {
   static constexpr Kind kind = Kind::heartbeat;
-  std::uint64_t turns = 0;  ///< of the member's data loop: stands still when it is wedged
-  Iteration iteration;      ///< servers: the version that all their blocks have; workers: of their weights
-  std::string waiting_for;  ///< what the member waits for, in words; empty when it does not
+  std::uint64_t turns = 0;    ///< of the member's data loop: stands still when it is wedged
+  Iteration iteration;        ///< servers: the version that all their blocks have; workers: of their weights
+  std::string waiting_for;    ///< what the member waits for, in words; empty when it does not
   std::uint64_t refused = 0;  ///< messages that it has refused so far, malformed ones included
   static auto fields(auto& m) { return std::tie(m.turns, m.iteration, m.waiting_for, m.refused); }
 };
@@ -154,10 +175,10 @@ struct Suspect {
 
 /// A file of a checkpoint, whole and on disk.
 struct WrittenFile {
-  std::string name;      ///< within the checkpoint's folder
+  std::string name;        ///< within the checkpoint's folder
   bool optimizer = false;  ///< optimizer state rather than weights
   std::uint64_t bytes = 0;
-  std::string sha256;    ///< hexadecimal
+  std::string sha256;  ///< hexadecimal
   std::vector<BlockRun> runs;
   static auto fields(auto& f) { return std::tie(f.name, f.optimizer, f.bytes, f.sha256, f.runs); }
 };
@@ -279,17 +300,18 @@ struct ProcessStatus {
   }
 };
 
-/// A member that was removed because it failed. Times are ages in seconds at the moment of the answer; negative: not yet.
+/// A member that was removed because it failed. Times are ages in seconds at the moment of the answer; negative: not
+/// yet.
 struct FailureStatus {
   Role role = Role::server;
   std::string id;
   Incarnation incarnation;
-  std::string how;                   ///< how it was noticed
-  Iteration iteration;               ///< the newest that was known to be committed
+  std::string how;      ///< how it was noticed
+  Iteration iteration;  ///< the newest that was known to be committed
   std::uint64_t iterations_replayed = 0;
   double last_heard_age = 0;
   double removed_age = 0;
-  double recovered_age = -1;         ///< first iteration completed in a later view
+  double recovered_age = -1;  ///< first iteration completed in a later view
   static auto fields(auto& f) {
     return std::tie(f.role, f.id, f.incarnation, f.how, f.iteration, f.iterations_replayed, f.last_heard_age,
                     f.removed_age, f.recovered_age);
@@ -301,11 +323,11 @@ struct Status {
   RunState state = RunState::forming;
   std::string text;  ///< why the run ended, or what it waits for
   View view;
-  Iteration iteration;             ///< the newest that is known to be complete
-  Iteration iterations;            ///< the last one of the job
+  Iteration iteration;   ///< the newest that is known to be complete
+  Iteration iterations;  ///< the last one of the job
   Iteration committed_checkpoint;
   std::uint64_t refused_messages = 0;  ///< by the coordinator itself
-  double accuracy = -1;  ///< newest evaluation; negative: none yet
+  double accuracy = -1;                ///< newest evaluation; negative: none yet
   double loss = -1;
   std::vector<ProcessStatus> processes;
   std::vector<FailureStatus> failures;
@@ -347,10 +369,10 @@ struct Stop {
 
 // ---------------------------------------------------------------------------------------------------------------------
 
-using Body = std::variant<Push, PushPull, Pull, Values, Ack, Stale, Refused, Join, Heartbeat, GetView, Leave, Suspect,
-                          BlocksWritten, CheckpointMissed, Progress, GetStatus, Failed, StopRun, Joined,
-                          HeartbeatAnswer, ViewAnswer, Probe, Status, ViewPublished, CheckpointBegin,
-                          CheckpointCommitted, Stop>;
+using Body =
+    std::variant<Push, PushPull, Pull, Values, Ack, Stale, Refused, Join, Heartbeat, GetView, Leave, Suspect,
+                 BlocksWritten, CheckpointMissed, Progress, GetStatus, Failed, StopRun, Joined, HeartbeatAnswer,
+                 ViewAnswer, Probe, Status, ViewPublished, CheckpointBegin, CheckpointCommitted, Stop>;
 
 /// Who speaks, in which epoch, and which answer belongs to which request.
 struct Envelope {
@@ -360,9 +382,7 @@ struct Envelope {
   Incarnation incarnation;
   Epoch epoch;        ///< of the sender's view; 0: it has none
   RequestId request;  ///< an answer repeats its request's
-  static auto fields(auto& e) {
-    return std::tie(e.cluster, e.role, e.sender, e.incarnation, e.epoch, e.request);
-  }
+  static auto fields(auto& e) { return std::tie(e.cluster, e.role, e.sender, e.incarnation, e.epoch, e.request); }
 };
 
 struct Message {

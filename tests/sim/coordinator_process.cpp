@@ -15,17 +15,33 @@ CoordinatorProcess::CoordinatorProcess(World& world, Host& host)
       host_(host),
       core_(world.job(), host.incarnation, job_digest, "sim://broadcast", start_of(world)) {}
 
-void CoordinatorProcess::start() {
-  std::optional<Coordinator::Recovered> recovered;
-  if (!world_.store().views().empty()) {
-    recovered.emplace();
-    recovered->view = world_.store().views().back();
-    if (const Manifest* newest = world_.store().newest()) {
-      recovered->committed = newest->iteration;
-      recovered->committed_folder = newest->folder;
+std::optional<Coordinator::Recovered> CoordinatorProcess::recover() const {
+  const Store& store = world_.store();
+  if (store.views().empty()) {
+    return std::nullopt;
+  }
+  Coordinator::Recovered recovered;
+  recovered.view = store.views().back();
+  if (const Manifest* newest = store.newest()) {
+    recovered.committed = newest->iteration;
+    recovered.committed_folder = newest->folder;
+  }
+  for (const Progress& progress : store.records()) {
+    if (progress.restore_epoch != recovered.view.restore.epoch) {
+      continue;
+    }
+    for (const IterationTiming& timing : progress.timings) {
+      recovered.timings_through = std::max(recovered.timings_through, timing.iteration);
+    }
+    for (const EvaluationReport& evaluation : progress.evaluations) {
+      recovered.evaluated.push_back(evaluation.iteration);
     }
   }
-  core_.on_start(world_.local_time(host_), recovered);
+  return recovered;
+}
+
+void CoordinatorProcess::start() {
+  core_.on_start(world_.local_time(host_), recover());
   world_.witness(&Checker::on_coordinator_started, core_);
 }
 
@@ -65,16 +81,17 @@ void CoordinatorProcess::carry_out(const Coordinator::Publish& publish) {
   world_.network().broadcast(host_, publish.message);
 }
 
-void CoordinatorProcess::carry_out(const Coordinator::PersistView& persist) { world_.view_persisted(persist.view); }
+void CoordinatorProcess::carry_out(const Coordinator::PersistView& persist) {
+  world_.view_persisted(persist.view);
+}
 
 void CoordinatorProcess::carry_out(const Coordinator::CommitCheckpoint& commit) {
   const Duration time = world_.pace(host_, world_.dice().between(Duration{}, world_.scenario().disk_time));
   world_.after(host_, time, [this, commit] {
     const std::string folder = "iteration " + std::to_string(commit.iteration.value) + " of epoch " +
                                std::to_string(commit.restore_epoch.value);
-    const Manifest& manifest =
-        world_.store().commit({folder, commit.iteration, commit.restore_epoch, commit.files},
-                              world_.job().checkpoint.keep, core_.view().restore.checkpoint);
+    const Manifest& manifest = world_.store().commit({folder, commit.iteration, commit.restore_epoch, commit.files},
+                                                     world_.job().checkpoint.keep, core_.view().restore.checkpoint);
     world_.witness(&Checker::on_committed, manifest);
     world_.before_effect(host_);  // the rename is done, and nobody knows
     Coordinator::Effects effects;
@@ -89,6 +106,8 @@ void CoordinatorProcess::carry_out(const Coordinator::Log& log) {
   }
 }
 
-void CoordinatorProcess::carry_out(const Coordinator::Exit& exit) { world_.finish(exit.state, exit.text); }
+void CoordinatorProcess::carry_out(const Coordinator::Exit& exit) {
+  world_.finish(exit.state, exit.text);
+}
 
 }  // namespace ringps::sim

@@ -20,12 +20,13 @@ class CoordinatorProcess : public Process {
   std::string waiting_for() const override;
 
  private:
+  std::optional<Coordinator::Recovered> recover() const;
   void carry_out(Coordinator::Effects effects);
   void carry_out(const Coordinator::Send& send);
   void carry_out(const Coordinator::Publish& publish);
   void carry_out(const Coordinator::PersistView& persist);
   void carry_out(const Coordinator::CommitCheckpoint& commit);
-  void carry_out(const Coordinator::Record&) {}
+  void carry_out(const Coordinator::Record& record) { world_.store().record(record.progress); }
   void carry_out(const Coordinator::Log& log);
   void carry_out(const Coordinator::Exit& exit);
 

@@ -1,4 +1,5 @@
-// A host runs one process at a time; the process is the real core with the thin shell that a real program puts around it.
+// A host runs one process at a time; the process is the real core with the thin shell that a real program puts around
+// it.
 #pragma once
 
 #include <memory>
@@ -39,8 +40,8 @@ struct Host {
   std::unique_ptr<Process> process;  ///< null: nothing runs here now
   std::uint32_t life = 0;            ///< counts processes, so that what was meant for an earlier one goes nowhere
   Incarnation incarnation;
-  Duration clock_offset{};           ///< each life's clock starts somewhere else
-  bool subscribed = false;           ///< to the coordinator's broadcasts
+  Duration clock_offset{};  ///< each life's clock starts somewhere else
+  bool subscribed = false;  ///< to the coordinator's broadcasts
   bool gone_for_good = false;
 
   Time paused_until;

@@ -22,9 +22,9 @@ thread_local std::uint64_t current_seed = 0;
 /// A failed check ends the program: say which run it was.
 void on_abort(int signal) {
   char text[160];
-  const int length = std::snprintf(text, sizeof text, "seed %llu: ended by signal %d\n  ringps-sim --first-seed %llu --seeds 1 --trace\n",
-                                   static_cast<unsigned long long>(current_seed), signal,
-                                   static_cast<unsigned long long>(current_seed));
+  const int length = std::snprintf(
+      text, sizeof text, "seed %llu: ended by signal %d\n  ringps-sim --first-seed %llu --seeds 1 --trace\n",
+      static_cast<unsigned long long>(current_seed), signal, static_cast<unsigned long long>(current_seed));
   if (length > 0) {
     [[maybe_unused]] const auto written = write(STDERR_FILENO, text, static_cast<std::size_t>(length));
   }

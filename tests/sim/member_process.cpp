@@ -72,7 +72,9 @@ void MemberProcess::carry_out(const Member::Send& send) {
   world_.network().send_up(host_, coordinator, coordinator.life, send.message);
 }
 
-void MemberProcess::carry_out(const Member::Subscribe&) { host_.subscribed = true; }
+void MemberProcess::carry_out(const Member::Subscribe&) {
+  host_.subscribed = true;
+}
 
 void MemberProcess::carry_out(const Member::Adopt& adopt) {
   through_mailbox([this, view = adopt.view] { on_view(view); });

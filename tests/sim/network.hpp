@@ -1,5 +1,6 @@
-// The simulated ZeroMQ: connections from DEALERs to ROUTERs, and the coordinator's broadcast. Every message goes through
-// the real codec. With ordered manners a connection behaves as TCP does; with hostile ones nothing can be relied on.
+// The simulated ZeroMQ: connections from DEALERs to ROUTERs, and the coordinator's broadcast. Every message goes
+// through the real codec. With ordered manners a connection behaves as TCP does; with hostile ones nothing can be
+// relied on.
 #pragma once
 
 #include <cstdint>

@@ -110,8 +110,8 @@ Fault make_fault(Dice& dice, const Scenario& scenario, Duration window) {
 }  // namespace
 
 const char* name_of(FaultKind kind) {
-  static constexpr const char* names[fault_kinds] = {"crash", "crash between effects", "crash of all servers", "pause",
-                                                     "slowness", "broken connection", "cut"};
+  static constexpr const char* names[fault_kinds] = {
+      "crash", "crash between effects", "crash of all servers", "pause", "slowness", "broken connection", "cut"};
   return names[static_cast<std::size_t>(kind)];
 }
 

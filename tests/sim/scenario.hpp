@@ -12,11 +12,11 @@ namespace ringps::sim {
 
 /// How messages fare. Times are for one message.
 struct NetworkManners {
-  bool ordered = true;       ///< as TCP: within a connection nothing is overtaken, and lost only when it breaks
-  double loss = 0;           ///< of any message; only without order
-  double duplication = 0;    ///< the same
-  double broadcast_loss = 0; ///< of a PUB message, per subscriber
-  double straggler = 0;      ///< how often a message takes up to delay_max rather than delay_usual
+  bool ordered = true;        ///< as TCP: within a connection nothing is overtaken, and lost only when it breaks
+  double loss = 0;            ///< of any message; only without order
+  double duplication = 0;     ///< the same
+  double broadcast_loss = 0;  ///< of a PUB message, per subscriber
+  double straggler = 0;       ///< how often a message takes up to delay_max rather than delay_usual
   Duration delay_usual{};
   Duration delay_max{};
 };
@@ -35,12 +35,12 @@ const char* name_of(FaultKind kind);
 
 struct Fault {
   FaultKind kind = FaultKind::crash;
-  Duration at{};               ///< after the start of the run
-  std::uint32_t host = 0;      ///< index as in World: the coordinator, then servers, then workers
-  std::uint32_t other = 0;     ///< reconnect and cut: the other end
+  Duration at{};            ///< after the start of the run
+  std::uint32_t host = 0;   ///< index as in World: the coordinator, then servers, then workers
+  std::uint32_t other = 0;  ///< reconnect and cut: the other end
   Duration length{};
-  bool for_good = false;       ///< crash: nobody comes back
-  std::uint32_t effects = 0;   ///< crash_in_effects: how many effects are still carried out
+  bool for_good = false;      ///< crash: nobody comes back
+  std::uint32_t effects = 0;  ///< crash_in_effects: how many effects are still carried out
 };
 
 struct Scenario {
@@ -51,7 +51,7 @@ struct Scenario {
   Duration compute_time{};  ///< of one gradient, at most
   Duration disk_time{};     ///< of one file, at most
   std::vector<Fault> faults;
-  Duration faults_end{};    ///< after it nothing is lost and nobody fails
+  Duration faults_end{};  ///< after it nothing is lost and nobody fails
 };
 
 /// A pure function of the seed.

@@ -4,12 +4,16 @@
 
 namespace ringps::sim {
 
-std::string endpoint_of(const Host& host) { return "sim://" + host.name + "/" + std::to_string(host.life); }
+std::string endpoint_of(const Host& host) {
+  return "sim://" + host.name + "/" + std::to_string(host.life);
+}
 
 ServerProcess::ServerProcess(World& world, Host& host)
     : MemberProcess(world, host, endpoint_of(host)), shard_(world.job(), {host.name}, host.incarnation) {}
 
-std::string ServerProcess::waiting_for() const { return shard_.waiting_for(); }
+std::string ServerProcess::waiting_for() const {
+  return shard_.waiting_for();
+}
 
 void ServerProcess::on_view(const View& view) {
   Shard::Effects effects;
@@ -88,9 +92,8 @@ void ServerProcess::carry_out(const Shard::WriteCheckpoint& write) {
     const std::string name = "iteration " + std::to_string(write.iteration.value) + " of epoch " +
                              std::to_string(write.restore_epoch.value) + " by " + endpoint_of(host_);
     world_.store().write(name, std::move(file));
-    tell(BlocksWritten{write.iteration,
-                       write.restore_epoch,
-                       {{name, false, bytes, digest.hex(), shard_.table().runs(blocks)}}});
+    tell(BlocksWritten{
+        write.iteration, write.restore_epoch, {{name, false, bytes, digest.hex(), shard_.table().runs(blocks)}}});
   });
 }
 

@@ -17,8 +17,9 @@ const StoredFile* Store::file(const std::string& name) const {
 const Manifest& Store::commit(Manifest manifest, std::uint32_t keep, const std::string& in_use) {
   const std::string folder = manifest.folder;
   std::erase_if(manifests_, [&](const Manifest& each) { return each.folder == folder; });
-  const auto later = std::upper_bound(manifests_.begin(), manifests_.end(), manifest.iteration,
-                                      [](Iteration iteration, const Manifest& each) { return iteration < each.iteration; });
+  const auto later =
+      std::upper_bound(manifests_.begin(), manifests_.end(), manifest.iteration,
+                       [](Iteration iteration, const Manifest& each) { return iteration < each.iteration; });
   manifests_.insert(later, std::move(manifest));
   for (std::size_t i = 0; manifests_.size() > keep && i < manifests_.size() - keep;) {
     if (manifests_[i].folder == in_use || manifests_[i].folder == folder) {
@@ -38,6 +39,8 @@ const Manifest* Store::manifest(const std::string& folder) const {
   return at == manifests_.end() ? nullptr : &*at;
 }
 
-const Manifest* Store::newest() const { return manifests_.empty() ? nullptr : &manifests_.back(); }
+const Manifest* Store::newest() const {
+  return manifests_.empty() ? nullptr : &manifests_.back();
+}
 
 }  // namespace ringps::sim

@@ -32,6 +32,9 @@ class Store {
   /// The view of that number, or null.
   const View* view(Epoch epoch) const;
 
+  void record(const Progress& progress) { records_.push_back(progress); }
+  const std::vector<Progress>& records() const { return records_; }
+
   void write(const std::string& name, StoredFile file) { files_[name] = std::move(file); }
   const StoredFile* file(const std::string& name) const;
 
@@ -43,6 +46,7 @@ class Store {
 
  private:
   std::vector<View> views_;
+  std::vector<Progress> records_;
   std::map<std::string, StoredFile> files_;
   std::vector<Manifest> manifests_;  ///< in order of version; equal ones in order of commit
 };

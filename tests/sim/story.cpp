@@ -10,7 +10,9 @@ struct Words {
   std::ostringstream& out;
 
   void operator()(const Push& m) { out << "Push iteration " << m.iteration.value << " slice " << m.slice.value; }
-  void operator()(const PushPull& m) { out << "PushPull iteration " << m.iteration.value << " slice " << m.slice.value; }
+  void operator()(const PushPull& m) {
+    out << "PushPull iteration " << m.iteration.value << " slice " << m.slice.value;
+  }
   void operator()(const Pull& m) {
     out << (m.want_values ? "Pull " : "Pull (word only) ");
     m.iteration == newest_version ? out << "newest" : out << "version " << m.iteration.value;

@@ -69,7 +69,9 @@ void WorkerProcess::carry_out(const ClientCore::Reached& reached) {
   report();
 }
 
-void WorkerProcess::carry_out(const ClientCore::GiveUp& give_up) { tell(Failed{give_up.text}); }
+void WorkerProcess::carry_out(const ClientCore::GiveUp& give_up) {
+  tell(Failed{give_up.text});
+}
 
 void WorkerProcess::compute() {
   const auto task = client_.next_task();
@@ -80,7 +82,8 @@ void WorkerProcess::compute() {
   const Duration time = world_.dice().between(Duration{}, world_.scenario().compute_time);
   world_.after(host_, world_.pace(host_, time), [this, task = *task] {
     computing_ = false;
-    auto values = std::make_shared<const Floats>(gradient(world_.job().seed, task.iteration, task.slice, *task.weights));
+    auto values =
+        std::make_shared<const Floats>(gradient(world_.job().seed, task.iteration, task.slice, *task.weights));
     ClientCore::Effects effects;
     client_.contribute(now(), task, std::move(values), effects);
     carry_out(std::move(effects));

@@ -1,4 +1,5 @@
-// Promise 5: a version of a block has the same bits wherever and whenever it is seen, and they are the fault-free run's.
+// Promise 5: a version of a block has the same bits wherever and whenever it is seen, and they are the fault-free
+// run's.
 #pragma once
 
 #include <cstring>

@@ -27,8 +27,8 @@ class VersionsGrow : public Checker {
     for (const auto& block : shard.observe()) {
       Iteration& known = versions[block.block];
       if (block.version < known) {
-        violated(promise, host.name + " has gone back to version " + std::to_string(block.version.value) + " of block " +
-                              std::to_string(block.block.value));
+        violated(promise, host.name + " has gone back to version " + std::to_string(block.version.value) +
+                              " of block " + std::to_string(block.block.value));
       }
       known = block.version;
     }
@@ -71,7 +71,8 @@ class ExactVersion : public Checker {
     }
   }
 
-  void after_shard_message(const Host& host, const Message&, const Shard& shard, const Shard::Effects& effects) override {
+  void after_shard_message(const Host& host, const Message&, const Shard& shard,
+                           const Shard::Effects& effects) override {
     for (const auto& effect : effects) {
       const auto* reply = std::get_if<Shard::Reply>(&effect);
       if (reply == nullptr) {
@@ -81,7 +82,8 @@ class ExactVersion : public Checker {
         is_exact(host, values->iteration);
       } else if (const auto* ack = std::get_if<Ack>(&reply->message.body)) {
         if (ack->iteration > shard.newest()) {
-          violated(promise, host.name + " confirms version " + std::to_string(ack->iteration.value) + ", which it has not");
+          violated(promise,
+                   host.name + " confirms version " + std::to_string(ack->iteration.value) + ", which it has not");
         }
       }
     }
@@ -99,7 +101,8 @@ class ExactVersion : public Checker {
       return each.second == iteration || each.second == newest_version;
     });
     if (!asked) {
-      violated(promise, host.name + " sends version " + std::to_string(iteration.value) + ", for which nobody has asked");
+      violated(promise,
+               host.name + " sends version " + std::to_string(iteration.value) + ", for which nobody has asked");
     }
   }
 
@@ -117,7 +120,8 @@ class OldEpochsChangeNothing : public Checker {
     }
   }
 
-  void after_shard_message(const Host& host, const Message&, const Shard& shard, const Shard::Effects& effects) override {
+  void after_shard_message(const Host& host, const Message&, const Shard& shard,
+                           const Shard::Effects& effects) override {
     if (!old_) {
       return;
     }

@@ -45,7 +45,8 @@ class ViewsAreJournaled : public Checker {
   void is_journaled(const Host& host, const View& view) const {
     const View* kept = evidence_.store.view(view.epoch);
     if (view.epoch.value != 0 && (kept == nullptr || !(*kept == view))) {
-      violated(promise, host.name + " knows a view " + std::to_string(view.epoch.value) + " that is not in the journal");
+      violated(promise,
+               host.name + " knows a view " + std::to_string(view.epoch.value) + " that is not in the journal");
     }
   }
 
@@ -72,13 +73,15 @@ class OnePrimary : public Checker {
     }
   }
   void on_sent(const Host& from, const Message& message) override {
-    const bool acts = from.role == Role::server && (std::holds_alternative<Values>(message.body) ||
-                                                    (std::holds_alternative<Ack>(message.body)));
+    const bool acts = from.role == Role::server &&
+                      (std::holds_alternative<Values>(message.body) || (std::holds_alternative<Ack>(message.body)));
     if (!acts) {
       return;
     }
     const View* view = evidence_.store.view(message.envelope.epoch);
-    const auto is_self = [&](const ServerMember& s) { return s.id.value == from.name && s.incarnation == from.incarnation; };
+    const auto is_self = [&](const ServerMember& s) {
+      return s.id.value == from.name && s.incarnation == from.incarnation;
+    };
     if (view == nullptr || std::none_of(view->servers.begin(), view->servers.end(), is_self)) {
       violated(promise, from.name + " answers in epoch " + std::to_string(message.envelope.epoch.value) +
                             ", of which it is no member");
