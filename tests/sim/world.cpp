@@ -244,10 +244,10 @@ void World::strike(const Fault& fault) {
       }
       break;
     case FaultKind::pause:
-      host.paused_until = end;
+      host.paused_until = std::max(host.paused_until, end);
       break;
     case FaultKind::slow:
-      host.slow_until = end;
+      host.slow_until = std::max(host.slow_until, end);
       break;
     case FaultKind::reconnect:
       network_.reconnect(host, hosts_[fault.other]);
