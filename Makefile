@@ -30,7 +30,7 @@ bench: build ## Build and run the benchmarks
 
 figures: build ## Reproduce the published figures, into runs/figures
 	scripts/install-dependencies figures
-	build/bin/psctl figures
+	scripts/figures
 
 lint: build ## Check format, code and scripts
 	scripts/install-dependencies lint

@@ -25,15 +25,16 @@ struct Client::Connection {
     std::unique_ptr<DealerSocket> socket;
   };
 
-  Connection(JobSpec job_in, Options options, Hooks hooks_in)
+  Connection(JobSpec job_in, const Options& options, Hooks hooks_in)
       : job(std::move(job_in)),
         hooks(std::move(hooks_in)),
         incarnation{unix_microseconds()},
         context(make_context()),
         core(job, options.id, incarnation),
-        link(context, job,
-             {Role::worker, options.id.value, incarnation, "", options.job_digest, static_cast<std::uint64_t>(getpid())},
-             options.coordinator) {
+        link(
+            context, job,
+            {Role::worker, options.id.value, incarnation, "", options.job_digest, static_cast<std::uint64_t>(getpid())},
+            options.coordinator) {
     loop.add(signals.descriptor(), [this] { on_signal(); });
     loop.add(link.descriptor(), [] {});
   }
@@ -53,7 +54,8 @@ struct Client::Connection {
         next.push_back({server, std::move(same->socket)});
       } else {
         auto socket = std::make_unique<DealerSocket>(context, server.endpoint, bulk_hwm(job.message_bytes));
-        loop.add(socket->ref(), [raw = socket.get()] { raw->flush(); }, [raw = socket.get()] { return raw->has_unsent(); });
+        loop.add(
+            socket->ref(), [raw = socket.get()] { raw->flush(); }, [raw = socket.get()] { return raw->has_unsent(); });
         loop.add(socket->monitor_ref(), [this, raw = socket.get(), server] {
           if (raw->take_disconnected()) {
             link.tell(Suspect{server.id, server.incarnation});
@@ -100,8 +102,11 @@ struct Client::Connection {
     };
     // A view may come with any answer: the list of peers is read anew after each.
     for (std::size_t p = 0; p < peers.size(); ++p) {
-      Message message;
-      while (p < peers.size() && peers[p].socket->receive(message, log_malformed)) {
+      while (p < peers.size()) {
+        Message message;
+        if (!peers[p].socket->receive(message, log_malformed)) {
+          break;
+        }
         core.on_message(now(), std::move(message), effects);
         carry_out();
       }
@@ -175,10 +180,16 @@ void Client::contribute(const Task& task, std::shared_ptr<const Floats> gradient
   connection_->carry_out();
 }
 
-void Client::report(Progress progress) { connection_->link.send(std::move(progress)); }
+void Client::report(Progress progress) {
+  connection_->link.send(std::move(progress));
+}
 
-void Client::fail(const std::string& text) { connection_->link.tell(Failed{text}); }
+void Client::fail(const std::string& text) {
+  connection_->link.tell(Failed{text});
+}
 
-const std::optional<Ended>& Client::ended() const { return connection_->ended; }
+const std::optional<Ended>& Client::ended() const {
+  return connection_->ended;
+}
 
 }  // namespace ringps

@@ -12,6 +12,7 @@ Stroke line(std::vector<Point> points) {
   return {false, std::move(points)};
 }
 
+// NOLINTNEXTLINE(readability-function-size): a table
 std::array<std::vector<Glyph>, 10> all_glyphs() {
   return {{
       // 0

@@ -297,7 +297,7 @@ Result<void> export_weights(const fs::path& folder, const fs::path& file) {
   if (!writer) {
     return writer.failure();
   }
-  const auto walked =
+  auto walked =
       walk_weights(folder, *manifest, [&](std::span<const std::byte> values) { return writer->append(values); });
   if (!walked) {
     return walked;

@@ -13,8 +13,7 @@ constexpr Duration repeat_interval = std::chrono::seconds(1);
 
 }  // namespace
 
-Reporter::Reporter(const JobSpec& job, std::string worker, Send send)
-    : job_(job), worker_(std::move(worker)), send_(std::move(send)) {}
+Reporter::Reporter(std::string worker, Send send) : worker_(std::move(worker)), send_(std::move(send)) {}
 
 void Reporter::on_view(const View& view) {
   if (view.restore.epoch != restore_epoch_) {

@@ -20,7 +20,7 @@ class Reporter {
  public:
   using Send = std::function<void(Progress)>;
 
-  Reporter(const JobSpec& job, std::string worker, Send send);
+  Reporter(std::string worker, Send send);
 
   void on_view(const View& view);
   void on_timing(Time now, IterationTiming timing);
@@ -32,7 +32,6 @@ class Reporter {
  private:
   void flush(Time now);
 
-  const JobSpec& job_;
   const std::string worker_;
   const Send send_;
 

@@ -77,7 +77,7 @@ Ended train_once(const Job& job, const Dataset& dataset, const RoleOptions& opti
   GradientSource gradients(job, dataset);
   Evaluator evaluator(job.spec, options.id, model_spec(job.config), dataset.test, job.config.evaluate.samples);
   std::optional<Client> client;
-  Reporter reporter(job.spec, options.id, [&](Progress progress) { client->report(std::move(progress)); });
+  Reporter reporter(options.id, [&](Progress progress) { client->report(std::move(progress)); });
   Stopwatch stopwatch;
 
   Client::Hooks hooks;
