@@ -19,6 +19,7 @@ namespace ringps {
 namespace {
 
 constexpr Duration poll_interval = std::chrono::milliseconds(100);
+constexpr Duration first_poll_interval = std::chrono::milliseconds(20);  ///< until everybody has been heard of
 constexpr Duration ready_patience = std::chrono::seconds(15);
 constexpr Duration stop_patience = std::chrono::seconds(10);   ///< for a run to end in good order
 constexpr Duration leave_patience = std::chrono::seconds(10);  ///< for members after the coordinator has gone
@@ -221,7 +222,10 @@ void Launcher::on_message(const Message& message) {
 }
 
 void Launcher::poll_status() {
-  next_poll_ = now() + poll_interval;
+  const bool all_known = std::all_of(lives_.begin(), lives_.end(), [](const Life& life) {
+    return !life.alive() || life.incarnation != Incarnation{};
+  });
+  next_poll_ = now() + (all_known ? poll_interval : first_poll_interval);
   if (coordinator_->has_unsent()) {  // it is not there now
     return;
   }
