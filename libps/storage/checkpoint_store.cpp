@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "libps/base/check.hpp"
+#include "libps/base/sha256.hpp"
 #include "libps/storage/safetensors.hpp"
 
 namespace ringps {
@@ -231,17 +232,10 @@ Result<CommittedManifest> commit(const fs::path& dir, const Manifest& manifest) 
   const fs::path folder = checkpoint_folder(dir, manifest.iteration);
   const fs::path path = folder / manifest_name;
   const std::string text = to_json(manifest);
-  CommittedManifest committed{folder, sha256_hex(text)};
-  std::error_code ignored;
-  if (fs::exists(path, ignored)) {
-    const auto present = read_text(path, manifest_bytes_max);
-    if (!present) {
-      return present.failure();
-    }
-    if (*present != text) {
-      return Error{path.string() + ": another manifest is already committed there"};
-    }
-    return committed;
+  const auto present = read_manifest_as_is(folder);
+  if (present && (present->cluster != manifest.cluster || present->config_digest != manifest.config_digest)) {
+    return Error{path.string() + ": cannot commit: there is a checkpoint of another run (cluster '" + present->cluster +
+                 "'): use another run folder"};
   }
   if (const auto readable = parse_manifest(text); !readable) {
     return Error{path.string() + ": cannot commit: " + readable.error()};
@@ -255,7 +249,7 @@ Result<CommittedManifest> commit(const fs::path& dir, const Manifest& manifest) 
   if (auto written = write_text(path, text); !written) {
     return written.failure();
   }
-  return committed;
+  return CommittedManifest{folder, sha256_hex(text)};
 }
 
 Result<std::vector<CommittedCheckpoint>> list_checkpoints(const fs::path& dir) {

@@ -48,8 +48,8 @@ struct CommittedManifest {
   std::string sha256;  ///< of the manifest, hexadecimal
 };
 
-/// Commits a checkpoint whose files have all been written. Doing so twice with the same manifest is no error; another
-/// one for the same iteration is.
+/// Commits a checkpoint whose files have all been written. A manifest that is there already is replaced at once by the
+/// new one, since a coordinator may have died after its commit, before it noted it; that of another run is an error.
 Result<CommittedManifest> commit(const std::filesystem::path& dir, const Manifest& manifest);
 
 struct CommittedCheckpoint {

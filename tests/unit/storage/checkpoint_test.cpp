@@ -126,16 +126,37 @@ TEST_CASE("a disk that fills up while the manifest is written commits nothing") 
   CHECK(commit(dir.path(), m));
 }
 
-TEST_CASE("committing twice is the same as once, and another manifest for the iteration is refused") {
+TEST_CASE("committing twice is the same as once") {
   const TempDir dir;
   const fs::path folder = model.checkpoint(dir.path(), at);
-  Manifest m = read_manifest(folder).value();
-  const auto again = commit(dir.path(), m);
+  const auto again = commit(dir.path(), read_manifest(folder).value());
   REQUIRE(again);
   CHECK(again->folder == folder);
   CHECK(again->sha256 == sha256_hex(read_bytes(folder / "manifest.json")));
+}
+
+TEST_CASE("a coordinator that died after its commit, before it noted it, can commit the iteration again") {
+  const TempDir dir;
+  const fs::path folder = model.checkpoint(dir.path(), at);
+  Manifest m = model.manifest(at, true);
   m.epoch = Epoch{4};
-  CHECK_THAT(commit(dir.path(), m).error(), Contains("another manifest is already committed"));
+  const auto files = model.write(dir.path(), "server2", all_blocks(), at, true);
+  REQUIRE(files);
+  for (const WrittenFile& file : *files) {
+    m.files.push_back({ServerId{"server2"}, file});
+  }
+  REQUIRE(commit(dir.path(), m));
+  CHECK(read_manifest(folder).value().epoch == Epoch{4});
+  CHECK(verify_checkpoint(folder).problems.empty());
+}
+
+TEST_CASE("a checkpoint of another run is not overwritten") {
+  const TempDir dir;
+  const fs::path folder = model.checkpoint(dir.path(), at);
+  Manifest m = read_manifest(folder).value();
+  m.config_digest = std::string(64, 'e');
+  CHECK_THAT(commit(dir.path(), m).error(), Contains("a checkpoint of another run"));
+  CHECK(read_manifest(folder).value().config_digest == std::string(64, 'c'));
 }
 
 TEST_CASE("a manifest with uncovered blocks, missing files or false lengths is not committed") {
@@ -158,8 +179,8 @@ TEST_CASE("a manifest with uncovered blocks, missing files or false lengths is n
 
 TEST_CASE("checkpoints are listed newest first by number, and other folders are left out") {
   const TempDir dir;
-  for (const std::uint64_t iteration : {20, 1'000'000'000, 40}) {
-    model.checkpoint(dir.path(), Iteration{iteration});
+  for (const Iteration iteration : {Iteration{20}, Iteration{1'000'000'000}, Iteration{40}}) {
+    model.checkpoint(dir.path(), iteration);
   }
   fs::create_directories(dir / "iteration-x");
   fs::create_directories(dir / "iteration-");
@@ -170,8 +191,8 @@ TEST_CASE("checkpoints are listed newest first by number, and other folders are 
 
 TEST_CASE("pruning keeps the newest checkpoints and what is newer than them, and deletes the rest") {
   const TempDir dir;
-  for (const std::uint64_t iteration : {10, 20, 40, 50}) {
-    model.checkpoint(dir.path(), Iteration{iteration});
+  for (const Iteration iteration : {Iteration{10}, Iteration{20}, Iteration{40}, Iteration{50}}) {
+    model.checkpoint(dir.path(), iteration);
   }
   REQUIRE(model.write(dir.path(), "server0", {BlockId{0}}, Iteration{30}, true));  // interrupted
   write_bytes(dir / "iteration-0000000030" / fs::path(".server1-7.weights.safetensors.tmp"), "torn");

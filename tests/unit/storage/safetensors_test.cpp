@@ -2,6 +2,8 @@
 
 #include <rapidcheck.h>
 
+#include <algorithm>
+#include <bit>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
@@ -83,8 +85,10 @@ TEST_CASE("whatever is written reads back bit for bit") {
   const bool held = rc::check([&](const std::vector<std::vector<std::uint32_t>>& patterns) {
     std::vector<Input> inputs;
     for (std::size_t i = 0; i < patterns.size(); ++i) {
-      std::vector<float> values(patterns[i].size());
-      std::memcpy(values.data(), patterns[i].data(), values.size() * sizeof(float));
+      std::vector<float> values;
+      for (const std::uint32_t bits : patterns[i]) {
+        values.push_back(std::bit_cast<float>(bits));
+      }
       inputs.push_back({std::to_string(i), {values.size()}, values});
     }
     RC_ASSERT(write(dir / "f", inputs).ok());
@@ -96,7 +100,8 @@ TEST_CASE("whatever is written reads back bit for bit") {
       RC_ASSERT(tensor != nullptr);
       std::vector<float> values(input.values.size());
       RC_ASSERT(file->read(*tensor, std::as_writable_bytes(std::span(values))).ok());
-      RC_ASSERT(values.empty() || std::memcmp(values.data(), input.values.data(), tensor->bytes()) == 0);
+      RC_ASSERT(std::ranges::equal(values, input.values, {}, std::bit_cast<std::uint32_t, float>,
+                                   std::bit_cast<std::uint32_t, float>));
     }
   });
   CHECK(held);
