@@ -89,6 +89,7 @@ class Coordinator {
   /// A frame that was no message of ours.
   void count_refused() { ++refused_; }
 
+  Status status(Time now) const;
   const View& view() const { return view_; }
   RunState state() const { return state_; }
   Iteration committed() const { return committed_; }
@@ -143,7 +144,6 @@ class Coordinator {
   void on_checkpoint_missed(Time now, const CheckpointMissed& missed, Effects& effects);
   void on_progress(Time now, const Progress& progress, Effects& effects);
   void count_evaluations();
-  Status status(Time now) const;
   Message make(Body body, RequestId request = {}) const;
   void send(const Route& to, RequestId request, Body body, Effects& effects);
   void refuse(const Route& to, RequestId request, RefusalReason reason, std::string text, Effects& effects);

@@ -13,6 +13,7 @@
 #include "libps/storage/checkpoint_store.hpp"
 #include "libps/storage/file.hpp"
 #include "libps/wire/codec.hpp"
+#include "services/common/status_json.hpp"
 
 namespace ringps {
 namespace {
@@ -21,7 +22,9 @@ namespace {
 const std::string end_event = "end";
 constexpr std::uint64_t events_max = 100000;
 
-std::span<const std::byte> bytes_of(const std::string& text) { return std::as_bytes(std::span(text)); }
+std::span<const std::byte> bytes_of(const std::string& text) {
+  return std::as_bytes(std::span(text));
+}
 
 std::string text_of(const std::vector<std::byte>& bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
@@ -185,6 +188,7 @@ int CoordinatorService::run() {
     core_->on_tick(now(), effects_);
     carry_out();
   }
+  leave_last_status();
   switch (exit_->state) {
     case RunState::completed:
       return exit_done;
@@ -192,6 +196,14 @@ int CoordinatorService::run() {
       return exit_interrupted;
     default:
       return report_error(exit_->text, exit_run_failed);
+  }
+}
+
+/// For those who come too late to ask.
+void CoordinatorService::leave_last_status() const {
+  const auto path = std::filesystem::path(options_.role.run_dir) / last_status_name;
+  if (auto written = write_text(path, to_json(core_->status(now())).dump(2) + "\n"); !written) {
+    log::warn("{}", written.error());
   }
 }
 
@@ -271,8 +283,8 @@ Result<void> CoordinatorService::commit_checkpoint(const Coordinator::CommitChec
     return Error{"cannot commit checkpoint " + std::to_string(order.iteration.value) + ": " + committed.error()};
   }
   const std::string folder = std::filesystem::absolute(committed->folder).string();
-  auto kept = journal_->append_manifest(
-      {order.iteration, order.restore_epoch, folder, committed->sha256, unix_microseconds()});
+  auto kept =
+      journal_->append_manifest({order.iteration, order.restore_epoch, folder, committed->sha256, unix_microseconds()});
   if (!kept) {
     return kept;
   }

@@ -34,6 +34,7 @@ class CoordinatorService {
   Result<Coordinator::Start> find_start() const;
   Result<std::optional<Coordinator::Recovered>> recover();
   Result<void> announce(const std::string& control, const std::string& broadcast) const;
+  void leave_last_status() const;
   void receive_all();
   void carry_out();
   Result<void> carry_out(const Coordinator::Effect& effect);

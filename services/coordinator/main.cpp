@@ -4,8 +4,9 @@ int main(int argc, char** argv) {
   using namespace ringps;
   CoordinatorService::Options options;
   options.role.id = "coordinator";
-  CLI::App app("The coordinator of a ringps cluster: members, views, checkpoints.\n"
-               "Example: ps-coordinator --config run.yaml --bind tcp://0.0.0.0:7070 --advertise 10.0.0.1 --run-dir run");
+  CLI::App app(
+      "The coordinator of a ringps cluster: members, views, checkpoints.\n"
+      "Example: ps-coordinator --config run.yaml --bind tcp://0.0.0.0:7070 --advertise 10.0.0.1 --run-dir run");
   options.role.add_to(app);
   options.role.add_bind_options(app);
   app.add_option("--resume", options.resume, "folder of a checkpoint, or of a run, to start from");

@@ -25,6 +25,7 @@ constexpr Duration stop_patience = std::chrono::seconds(10);   ///< for a run to
 constexpr Duration leave_patience = std::chrono::seconds(10);  ///< for members after the coordinator has gone
 constexpr Duration terminate_patience = std::chrono::seconds(3);
 constexpr std::size_t ready_bytes_max = 4096;
+constexpr std::uint64_t last_status_bytes_max = 64U << 20U;
 
 const std::string coordinator_id = "coordinator";
 
@@ -266,6 +267,11 @@ void Launcher::on_end(Life& life) {
   if (life.role == Role::coordinator && (!life.end->exit.signalled || is_over())) {
     coordinator_exit_ = life.end->exit;
     coordinator_.reset();
+    if (const auto text = read_text(run_dir_.last_status(), last_status_bytes_max)) {
+      if (auto status = parse_status(*text)) {
+        last_status_ = StatusSample{std::move(*status), life.end->at};
+      }
+    }
     if (life.end->exit != ProcessExit{false, exit_done}) {
       fail(code_of(life.end->exit), fmt::format("the coordinator {}; the end of its log:{}", to_string(life.end->exit),
                                                 tail_of(run_dir_.log(life.id))));

@@ -14,11 +14,20 @@ namespace {
 constexpr const char* lock_name = ".psctl.lock";
 
 /// All that a run may leave, besides the lock.
-constexpr const char* entries_of_a_run[] = {
-    "config.yaml",           "logs",           "processes.json",     "checkpoints",
-    "metrics.jsonl",         "results.json",   "curve.svg",          "fault-free",
-    "coordinator.json",      "journal.sqlite", "journal.sqlite-wal", "journal.sqlite-shm",
-    "journal.sqlite-journal"};
+constexpr const char* entries_of_a_run[] = {"config.yaml",
+                                            "logs",
+                                            "processes.json",
+                                            "checkpoints",
+                                            "metrics.jsonl",
+                                            "results.json",
+                                            "curve.svg",
+                                            "fault-free",
+                                            "coordinator.json",
+                                            "journal.sqlite",
+                                            "journal.sqlite-wal",
+                                            "journal.sqlite-shm",
+                                            "journal.sqlite-journal",
+                                            last_status_name};
 
 /// Numbers of runs in one folder: a bound for the search of a free one.
 constexpr int runs_max = 1'000'000;

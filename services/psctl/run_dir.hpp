@@ -6,6 +6,7 @@
 
 #include "libps/base/result.hpp"
 #include "libps/storage/file.hpp"
+#include "services/common/status_json.hpp"
 
 namespace ringps {
 
@@ -23,6 +24,7 @@ class RunDir {
   fs::path processes() const { return path_ / "processes.json"; }
   fs::path checkpoints() const { return path_ / "checkpoints"; }
   fs::path metrics() const { return path_ / "metrics.jsonl"; }
+  fs::path last_status() const { return path_ / last_status_name; }
   fs::path results() const { return path_ / "results.json"; }
   fs::path curve() const { return path_ / "curve.svg"; }
   fs::path fault_free() const { return path_ / "fault-free"; }

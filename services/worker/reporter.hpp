@@ -28,6 +28,8 @@ class Reporter {
   void on_evaluation(Epoch restore_epoch, EvaluationReport evaluation);
   void on_heard(const HeartbeatAnswer& answer);
   void on_turn(Time now);
+  /// The run is over for this worker: what it has measured must not get lost.
+  void on_end(Time now) { flush(now); }
 
  private:
   void flush(Time now);

@@ -112,6 +112,7 @@ Ended train_once(const Job& job, const Dataset& dataset, const RoleOptions& opti
     stopwatch.on_gradient(now());
     client->contribute(*task, gradients.compute(*task));
   }
+  reporter.on_end(now());
   return *client->ended();
 }
 
