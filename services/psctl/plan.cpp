@@ -93,8 +93,8 @@ std::vector<std::uint64_t> kills_of(const Config& config, const std::string& id)
   return iterations;
 }
 
-CommandLines::CommandLines(const Config& config, Programs programs, std::filesystem::path config_file,
-                           std::filesystem::path run_dir, std::filesystem::path socket_dir, std::string resume)
+CommandLines::CommandLines(const Config& config, Programs programs, const std::filesystem::path& config_file,
+                           const std::filesystem::path& run_dir, std::filesystem::path socket_dir, std::string resume)
     : transport_(config.cluster.transport),
       host_(config.cluster.host),
       programs_(std::move(programs)),

@@ -42,8 +42,8 @@ std::vector<std::uint64_t> kills_of(const Config& config, const std::string& id)
 class CommandLines {
  public:
   /// `socket_dir`: folder of the sockets with transport ipc. `resume`: folder of a checkpoint, or empty.
-  CommandLines(const Config& config, Programs programs, std::filesystem::path config_file,
-               std::filesystem::path run_dir, std::filesystem::path socket_dir, std::string resume);
+  CommandLines(const Config& config, Programs programs, const std::filesystem::path& config_file,
+               const std::filesystem::path& run_dir, std::filesystem::path socket_dir, std::string resume);
 
   /// `bind`: where an earlier life of it listened, or empty.
   std::vector<std::string> coordinator(const std::string& bind, int ready_descriptor) const;
