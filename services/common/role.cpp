@@ -35,6 +35,7 @@ void RoleOptions::add_bind_options(CLI::App& app) {
 }
 
 Result<Job> prepare(const RoleOptions& options) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of its write, not the end of the process
   if (auto configured = log::configure(options.id, options.log_level, options.log_format); !configured) {
     return Error{configured.error()};
   }
