@@ -1,0 +1,246 @@
+// A shard's blocks: from one version to the next, into checkpoints, and out as answers. Views and requests: shard.cpp.
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "libps/core/assignment.hpp"
+#include "libps/core/bounds.hpp"
+#include "libps/core/shard.hpp"
+#include "libps/optim/reduce.hpp"
+
+namespace ringps {
+
+// ---- from one version to the next -----------------------------------------------------------------------------------
+
+bool Shard::complete(const Block& block) const {
+  // With CheckpointRule::wait nobody passes a checkpoint before it is committed and the next one is named.
+  const bool gated = job_.checkpoint.wait && block.version >= next_checkpoint_;
+  return block.contributed == slices_.size() && !gated;
+}
+
+BlockBuffer Shard::next_buffer(Block& block) const {
+  if (block.spare && is_sole_owner(block.spare)) {
+    return std::move(block.spare);
+  }
+  return std::make_shared<Floats>(block.current->size());
+}
+
+void Shard::apply_block(Local local, Effects& effects) {
+  Block& block = blocks_[local];
+  const std::size_t elements = table_[block.id].elements;
+  Contribution* const contributions = &contributions_[local * slices_.size()];
+  pointers_.clear();
+  for (std::size_t slot = 0; slot < slices_.size(); ++slot) {
+    pointers_.push_back(contributions[slot].values);
+  }
+  gradient_.resize(std::max(gradient_.size(), elements));
+  const std::span gradient(gradient_.data(), elements);
+  reduce(pointers_, reduction_scale(job_), gradient);
+
+  BlockBuffer next = next_buffer(block);
+  const std::span<const float> current(*block.current);
+  const std::span<float> result(*next);
+  apply(job_.optimizer, current.first(elements), current.subspan(elements), gradient, result.first(elements),
+        result.subspan(elements));
+  block.spare = std::exchange(block.previous, std::exchange(block.current, std::move(next)));
+  block.version = block.version.next();
+  block.contributed = 0;
+  newest_ = std::max(newest_, block.version);
+  ++counters_.blocks_applied;
+  for (std::size_t slot = 0; slot < slices_.size(); ++slot) {
+    Kept& kept = kept_[contributions[slot].message];
+    if (--kept.uses == 0) {
+      kept.payload = {};
+      kept_free_.push_back(contributions[slot].message);
+    }
+    contributions[slot] = {};
+  }
+  hold_for_checkpoint(block, effects);
+  for (std::uint32_t waiter = std::exchange(block.first_waiter, none); waiter != none;) {
+    const std::uint32_t following = waiters_[waiter].next;
+    if (advance(waiter, effects)) {
+      waiters_[waiter] = {};
+      waiters_free_.push_back(waiter);
+    }
+    waiter = following;
+  }
+}
+
+// ---- checkpoints ----------------------------------------------------------------------------------------------------
+
+void Shard::hold_for_checkpoint(const Block& block, Effects& effects) {
+  if (block.version != next_checkpoint_ && block.version != job_.iterations) {
+    return;
+  }
+  auto& held = held_[block.version];
+  held.push_back({block.id, block.current});
+  if (held.size() == blocks_.size()) {
+    std::sort(held.begin(), held.end(), [](const auto& a, const auto& b) { return a.block < b.block; });
+    effects.push_back(WriteCheckpoint{block.version, view_.restore.epoch, std::move(held)});
+    held_.erase(block.version);
+  }
+}
+
+void Shard::on_checkpoint_begin(Iteration iteration, Epoch restore_epoch, Effects& effects) {
+  if (restore_epoch != view_.restore.epoch || iteration <= next_checkpoint_ || !restored_) {
+    return;
+  }
+  held_.erase(next_checkpoint_);  // superseded: the coordinator has given it up, or it is written
+  next_checkpoint_ = iteration;
+  if (newest_ > iteration) {
+    effects.push_back(Tell{CheckpointMissed{iteration, restore_epoch, newest_}});
+  } else if (iteration != job_.iterations) {  // the last version is held anyway
+    for (const Block& block : blocks_) {
+      if (block.version == iteration) {
+        hold_for_checkpoint(block, effects);
+      }
+    }
+  }
+  pass_gate(effects);
+}
+
+void Shard::pass_gate(Effects& effects) {
+  for (Local local = 0; local < blocks_.size(); ++local) {
+    if (complete(blocks_[local])) {
+      apply_block(local, effects);
+    }
+  }
+}
+
+// ---- answers --------------------------------------------------------------------------------------------------------
+
+void Shard::wait(Waiter waiter, Effects& effects) {
+  std::uint32_t index = static_cast<std::uint32_t>(waiters_.size());
+  if (!waiters_free_.empty()) {
+    index = waiters_free_.back();
+    waiters_free_.pop_back();
+    waiters_[index] = std::move(waiter);
+  } else if (waiters_.size() < bounds::waiting_requests_max) {
+    waiters_.push_back(std::move(waiter));
+  } else {
+    refuse(waiter.from, waiter.request, RefusalReason::overloaded, "too many requests wait for an iteration", effects);
+    return;
+  }
+  if (advance(index, effects)) {
+    waiters_[index] = {};
+    waiters_free_.push_back(index);
+  }
+}
+
+bool Shard::advance(std::uint32_t index, Effects& effects) {
+  Waiter& waiter = waiters_[index];
+  for (; waiter.ready < waiter.blocks.size(); ++waiter.ready) {
+    Block& block = blocks_[waiter.blocks[waiter.ready]];
+    if (block.version < waiter.iteration) {
+      // A repeated request replaces itself: the first one's connection may be gone.
+      for (std::uint32_t at = block.first_waiter; at != none; at = waiters_[at].next) {
+        if (waiters_[at].request == waiter.request && waiters_[at].sender == waiter.sender) {
+          waiters_[at].from = waiter.from;
+          return true;
+        }
+      }
+      waiter.next = std::exchange(block.first_waiter, index);
+      return false;
+    }
+  }
+  answer(waiter, effects);
+  return true;
+}
+
+void Shard::answer(const Waiter& waiter, Effects& effects) {
+  if (!waiter.want_values) {
+    reply(waiter.from, waiter.request, Ack{waiter.iteration}, {}, effects);
+    return;
+  }
+  const bool kept = std::all_of(waiter.blocks.begin(), waiter.blocks.end(), [&](Local local) {
+    const Block& block = blocks_[local];
+    return block.version == waiter.iteration || (block.version.value == waiter.iteration.value + 1 && block.previous);
+  });
+  if (!kept) {
+    refuse(waiter.from, waiter.request, RefusalReason::version_gone,
+           "version " + std::to_string(waiter.iteration.value) + " is no longer kept", effects);
+    return;
+  }
+  reply(waiter.from, waiter.request, Values{waiter.iteration}, gather(waiter), effects);
+}
+
+Payload Shard::gather(const Waiter& waiter) {
+  const auto buffer_of = [&](const Block& block) -> const BlockBuffer& {
+    return block.version == waiter.iteration ? block.current : block.previous;
+  };
+  const auto bytes_of = [&](const Block& block) { return std::size_t{table_[block.id].elements} * sizeof(float); };
+  if (waiter.blocks.size() == 1) {  // no copy
+    const Block& block = blocks_[waiter.blocks.front()];
+    const BlockBuffer& buffer = buffer_of(block);
+    return Payload(buffer, std::as_bytes(std::span(*buffer)).first(bytes_of(block)));
+  }
+  if (gathered_.iteration == waiter.iteration && gathered_.runs == waiter.runs && !gathered_.payload.empty()) {
+    return gathered_.payload;
+  }
+  std::size_t bytes = 0;
+  for (const Local local : waiter.blocks) {
+    bytes += bytes_of(blocks_[local]);
+  }
+  auto values = std::make_shared<Floats>(bytes / sizeof(float));
+  auto* at = reinterpret_cast<std::byte*>(values->data());
+  for (const Local local : waiter.blocks) {
+    std::memcpy(at, buffer_of(blocks_[local])->data(), bytes_of(blocks_[local]));
+    at += bytes_of(blocks_[local]);
+  }
+  gathered_ = {waiter.iteration, waiter.runs, Payload::of(std::shared_ptr<const Floats>(std::move(values)))};
+  return gathered_.payload;
+}
+
+void Shard::reply(const Route& to, RequestId request, Body body, Payload payload, Effects& effects) const {
+  Message message{
+      {job_.cluster, Role::server, id_.value, incarnation_, view_.epoch, request}, std::move(body), std::move(payload)};
+  effects.emplace_back(Reply{to, std::move(message)});
+}
+
+void Shard::refuse(const Route& to, RequestId request, RefusalReason reason, std::string text, Effects& effects) {
+  ++counters_.refused;
+  reply(to, request, Refused{reason, std::move(text)}, {}, effects);
+}
+
+// ---- what others may know -------------------------------------------------------------------------------------------
+
+Iteration Shard::version() const {
+  Iteration least = blocks_.empty() ? view_.restore.iteration : blocks_.front().version;
+  for (const Block& block : blocks_) {
+    least = std::min(least, block.version);
+  }
+  return least;
+}
+
+std::string Shard::waiting_for() const {
+  if (!restored_) {
+    return view_.epoch.value == 0 ? "a view" : "its blocks from " + view_.restore.checkpoint;
+  }
+  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    if (blocks_[i].contributed == 0) {
+      continue;
+    }
+    const std::string iteration = "iteration " + std::to_string(blocks_[i].version.value + 1);
+    for (std::size_t slot = 0; slot < slices_.size(); ++slot) {
+      if (contributions_[i * slices_.size() + slot].values == nullptr) {
+        const std::uint32_t worker = view_.slice_worker[slices_[slot].value];
+        return iteration + " waits for slice " + std::to_string(slices_[slot].value) + " of " +
+               (worker == no_worker ? "nobody" : view_.workers[worker].id.value);
+      }
+    }
+    return iteration + " waits for checkpoint " + std::to_string(next_checkpoint_.value);
+  }
+  return {};
+}
+
+std::vector<Shard::Observed> Shard::observe() const {
+  std::vector<Observed> observed;
+  for (const Block& block : blocks_) {
+    if (block.current) {
+      observed.push_back({block.id, block.version, block.current.get(), block.previous.get()});
+    }
+  }
+  return observed;
+}
+
+}  // namespace ringps
