@@ -164,6 +164,11 @@ void Coordinator::on_join(Time now, const Route& from, const Message& message, c
                     "'" + id + "' is not the name of a server or worker (they end in a number)");
     return;
   }
+  if (envelope.role == Role::server && job_.worker_scope == WorkerScope::server && *ordinal(id) >= job_.servers) {
+    refuse_for_good(RefusalReason::not_expected, "the slices belong to server0 … server" +
+                                                     std::to_string(job_.servers - 1) + ", none to '" + id + "'");
+    return;
+  }
   if (envelope.role == Role::worker && !has_place_for(id)) {
     refuse_for_good(RefusalReason::not_expected, "the server that '" + id + "' belongs to was removed");
     return;
