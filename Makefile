@@ -13,15 +13,17 @@ run: build ## Train on a cluster on this machine: configs/quickstart.yaml
 	build/bin/psctl run configs/quickstart.yaml
 
 test: build ## Build and run all tests
+	cmake --build --preset release
 	ctest --preset release
 
 build: ## Build the programs in release mode, into build/bin
 	scripts/install-dependencies build
 	cmake --preset release
-	cmake --build --preset release
+	cmake --build --preset release --target programs
 	ln -sf build/compile_commands.json compile_commands.json
 
 simulate: build ## Run SEEDS (default 1000) random fault schedules through the simulator
+	cmake --build --preset release --target ringps-sim
 	build/bin/ringps-sim --seeds $(SEEDS) --jobs $$(nproc)
 
 bench: build ## Build and run the benchmarks
