@@ -86,7 +86,7 @@ Result<void> draw_slice(const Figures& figures, const Slice& slice, const std::f
                   fmt::format("set multiplot layout 1,2\nset xlabel '{}'\nset key bottom right\n"
                               "set ylabel 'best accuracy (%)'\nset yrange [84:92]\n{}"
                               "set ylabel 'time per iteration (ms)'\nset yrange [0.05:2000]\nset logscale y\n"
-                              "set key center right\n{}unset multiplot\n",
+                              "set key center left\n{}unset multiplot\n",
                               slice.axis, plot(2, 3), plot(4, 5)));
 }
 

@@ -77,6 +77,7 @@ Result<ChildProcess> ChildProcess::start(const std::vector<std::string>& argumen
     return io_error(log, "write", errno);
   }
   std::vector<char*> argument_pointers;
+  argument_pointers.reserve(arguments.size() + 1);
   for (const std::string& argument : arguments) {
     argument_pointers.push_back(const_cast<char*>(argument.c_str()));
   }
