@@ -18,9 +18,7 @@ class KeyedRandom {
   constexpr std::uint64_t bits(std::uint64_t counter) const { return mix(key_ + (counter + 1) * golden); }
 
   /// Uniform in [0, 1), 24 bits, exactly representable.
-  constexpr float uniform(std::uint64_t counter) const {
-    return static_cast<float>(bits(counter) >> 40U) * 0x1.0p-24F;
-  }
+  constexpr float uniform(std::uint64_t counter) const { return static_cast<float>(bits(counter) >> 40U) * 0x1.0p-24F; }
 
   /// Uniform integer in [0, bound), bound > 0. Source: Lemire 2019, without the rejection step: the bias is below
   /// bound / 2^64.

@@ -49,14 +49,10 @@ using WorkerId = Name<struct WorkerTag>;
 
 template <class Tag, class Rep>
 struct std::hash<ringps::Number<Tag, Rep>> {
-  std::size_t operator()(ringps::Number<Tag, Rep> number) const noexcept {
-    return std::hash<Rep>{}(number.value);
-  }
+  std::size_t operator()(ringps::Number<Tag, Rep> number) const noexcept { return std::hash<Rep>{}(number.value); }
 };
 
 template <class Tag>
 struct std::hash<ringps::Name<Tag>> {
-  std::size_t operator()(const ringps::Name<Tag>& name) const noexcept {
-    return std::hash<std::string>{}(name.value);
-  }
+  std::size_t operator()(const ringps::Name<Tag>& name) const noexcept { return std::hash<std::string>{}(name.value); }
 };

@@ -14,11 +14,14 @@ namespace {
 
 constexpr Duration farewell_timeout = std::chrono::seconds(1);
 
-void log_malformed(const std::string& reason) { log::warn("a message from the coordinator was not understood: {}", reason); }
+void log_malformed(const std::string& reason) {
+  log::warn("a message from the coordinator was not understood: {}", reason);
+}
 
 }  // namespace
 
-ControlLink::ControlLink(zmq::context_t& context, const JobSpec& job, Member::Identity identity, std::string coordinator)
+ControlLink::ControlLink(zmq::context_t& context, const JobSpec& job, Member::Identity identity,
+                         std::string coordinator)
     : job_(job),
       identity_(std::move(identity)),
       coordinator_(std::move(coordinator)),
@@ -74,7 +77,8 @@ void ControlLink::run(zmq::context_t& context) {
     }
   };
 
-  loop.add(dealer.ref(), [&] { dealer.flush(); }, [&] { return dealer.has_unsent(); });
+  loop.add(
+      dealer.ref(), [&] { dealer.flush(); }, [&] { return dealer.has_unsent(); });
   loop.add(orders_.descriptor(), [] {});
   member.on_start(now(), effects);
   carry_out();

@@ -36,7 +36,8 @@ void EventLoop::wait_until(Time deadline) {
     const bool write = entries_[i].wants_write && entries_[i].wants_write();
     items_[i].events = static_cast<short>(write ? ZMQ_POLLIN | ZMQ_POLLOUT : ZMQ_POLLIN);
   }
-  const Duration left = std::max(deadline == time_never ? Duration(std::chrono::hours(1)) : deadline - now(), Duration(0));
+  const Duration left =
+      std::max(deadline == time_never ? Duration(std::chrono::hours(1)) : deadline - now(), Duration(0));
   // Rounded up: waking a little late is fine, waking early and spinning is not.
   const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(left);
   try {

@@ -54,7 +54,7 @@ bool send_frames(zmq::socket_t& socket, const Route* route, const Message& messa
 
 struct Frames {
   std::array<zmq::message_t, 3> frame;
-  std::size_t count = 0;     ///< of all that came
+  std::size_t count = 0;  ///< of all that came
 };
 
 /// All frames of the next message; those beyond the third are dropped but counted.
@@ -162,16 +162,18 @@ bool RouterSocket::receive(Route& from, Message& message, const OnMalformed& on_
   return true;
 }
 
-bool RouterSocket::send(const Route& to, const Message& message) { return send_frames(socket_, &to, message); }
+bool RouterSocket::send(const Route& to, const Message& message) {
+  return send_frames(socket_, &to, message);
+}
 
 // ---- DEALER ---------------------------------------------------------------------------------------------------------
 
 DealerSocket::DealerSocket(zmq::context_t& context, const std::string& endpoint, int hwm_messages)
-    : socket_(make_socket(context, zmq::socket_type::dealer, hwm_messages)),
-      monitor_(context, zmq::socket_type::pair) {
+    : socket_(make_socket(context, zmq::socket_type::dealer, hwm_messages)), monitor_(context, zmq::socket_type::pair) {
   // The address only has to be unique within the context; the socket's own is.
   const std::string monitor = fmt::format("inproc://monitor-{}", fmt::ptr(socket_.handle()));
-  check(zmq_socket_monitor(socket_.handle(), monitor.c_str(), ZMQ_EVENT_DISCONNECTED) == 0, "a socket can be monitored");
+  check(zmq_socket_monitor(socket_.handle(), monitor.c_str(), ZMQ_EVENT_DISCONNECTED) == 0,
+        "a socket can be monitored");
   monitor_.set(zmq::sockopt::linger, 0);
   monitor_.connect(monitor);
   socket_.set(zmq::sockopt::immediate, true);
@@ -183,7 +185,9 @@ bool DealerSocket::receive(Message& message, const OnMalformed& on_malformed) {
   return receive_message(socket_, 0, frames, message, on_malformed);
 }
 
-bool DealerSocket::try_send(const Message& message) { return send_frames(socket_, nullptr, message); }
+bool DealerSocket::try_send(const Message& message) {
+  return send_frames(socket_, nullptr, message);
+}
 
 void DealerSocket::send(Message message) {
   constexpr std::size_t unsent_max = 65536;  // senders repeat what is not answered; the oldest are given up
@@ -226,7 +230,9 @@ Result<std::string> PublisherSocket::bind(const std::string& endpoint, const std
   return bind_socket(socket_, endpoint, advertise);
 }
 
-void PublisherSocket::send(const Message& message) { send_frames(socket_, nullptr, message); }
+void PublisherSocket::send(const Message& message) {
+  send_frames(socket_, nullptr, message);
+}
 
 SubscriberSocket::SubscriberSocket(zmq::context_t& context, const std::string& endpoint)
     : socket_(make_socket(context, zmq::socket_type::sub, control_hwm)) {

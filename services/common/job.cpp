@@ -26,8 +26,8 @@ Result<Dataset> load_dataset(const Config& config) {
     return dataset;
   }
   if (dataset->train.features != digit_features) {
-    return Error{folder->string() + ": images of " + std::to_string(dataset->train.features) + " pixels; the models take " +
-                 std::to_string(digit_features) + " (28 x 28)"};
+    return Error{folder->string() + ": images of " + std::to_string(dataset->train.features) +
+                 " pixels; the models take " + std::to_string(digit_features) + " (28 x 28)"};
   }
   const auto keep = [](Images& images, std::uint64_t count) {
     if (count != 0) {

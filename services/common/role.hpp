@@ -26,15 +26,15 @@ enum ExitCode : int {
 struct RoleOptions {
   std::string config_file;
   std::string id;
-  std::string coordinator;         ///< servers and workers: endpoint of the coordinator's control socket
+  std::string coordinator;  ///< servers and workers: endpoint of the coordinator's control socket
   std::string bind = "tcp://127.0.0.1:0";
-  std::string advertise;           ///< host that others reach this one by; empty: the bound address
+  std::string advertise;  ///< host that others reach this one by; empty: the bound address
   std::string run_dir = ".";
   std::string log_level = "info";
   std::string log_format = "text";
-  std::uint64_t kill_at = 0;       ///< SIGKILL oneself at this iteration, to rehearse a failure; 0: never
+  std::uint64_t kill_at = 0;  ///< SIGKILL oneself at this iteration, to rehearse a failure; 0: never
 
-  void add_to(CLI::App& app);          ///< what every role takes
+  void add_to(CLI::App& app);              ///< what every role takes
   void add_member_options(CLI::App& app);  ///< servers and workers
   void add_bind_options(CLI::App& app);    ///< coordinator and servers
 };

@@ -29,7 +29,8 @@ void Disk::run() {
     pollfd readable{orders_.descriptor(), POLLIN, 0};
     poll(&readable, 1, -1);
     const std::vector<Order> orders = orders_.take_all();
-    if (std::any_of(orders.begin(), orders.end(), [](const Order& order) { return std::holds_alternative<Quit>(order); })) {
+    if (std::any_of(orders.begin(), orders.end(),
+                    [](const Order& order) { return std::holds_alternative<Quit>(order); })) {
       return;
     }
     for (const Order& order : orders) {

@@ -3,9 +3,10 @@
 int main(int argc, char** argv) {
   using namespace ringps;
   RoleOptions options;
-  CLI::App app("A shard server of a ringps cluster: holds blocks of the model and steps the optimizer.\n"
-               "Example: ps-server --config run.yaml --id server0 --coordinator tcp://10.0.0.1:7070 "
-               "--bind tcp://0.0.0.0:0 --advertise 10.0.0.2");
+  CLI::App app(
+      "A shard server of a ringps cluster: holds blocks of the model and steps the optimizer.\n"
+      "Example: ps-server --config run.yaml --id server0 --coordinator tcp://10.0.0.1:7070 "
+      "--bind tcp://0.0.0.0:0 --advertise 10.0.0.2");
   options.add_to(app);
   options.add_member_options(app);
   options.add_bind_options(app);

@@ -76,9 +76,10 @@ Ended Server::live(Life& life) {
     loop.wait_until(more ? at : next_tick);
   }
   const Shard::Counters& counters = life.shard.counters();
-  log::info("applied {} block versions; refused {} requests, answered {} stale ones, skipped {} duplicates, dropped {} "
-            "malformed messages",
-            counters.blocks_applied, counters.refused, counters.stale, counters.duplicates, malformed_);
+  log::info(
+      "applied {} block versions; refused {} requests, answered {} stale ones, skipped {} duplicates, dropped {} "
+      "malformed messages",
+      counters.blocks_applied, counters.refused, counters.stale, counters.duplicates, malformed_);
   return *ended_;
 }
 

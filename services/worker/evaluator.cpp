@@ -50,7 +50,8 @@ void Evaluator::on_view(const View& view) {
 }
 
 bool Evaluator::is_mine(Iteration version) const {
-  return evaluators_ != 0 && (version.value + job_.evaluate_interval - 1) / job_.evaluate_interval % evaluators_ == position_;
+  return evaluators_ != 0 &&
+         (version.value + job_.evaluate_interval - 1) / job_.evaluate_interval % evaluators_ == position_;
 }
 
 void Evaluator::on_weights(const Weights& weights) {

@@ -4,8 +4,9 @@
 int main(int argc, char** argv) {
   using namespace ringps;
   RoleOptions options;
-  CLI::App app("A worker of a ringps cluster: computes gradients; holds nothing that cannot be rebuilt.\n"
-               "Example: ps-worker --config run.yaml --id worker0 --coordinator tcp://10.0.0.1:7070");
+  CLI::App app(
+      "A worker of a ringps cluster: computes gradients; holds nothing that cannot be rebuilt.\n"
+      "Example: ps-worker --config run.yaml --id worker0 --coordinator tcp://10.0.0.1:7070");
   options.add_to(app);
   options.add_member_options(app);
   if (const auto code = parse(app, argc, argv)) {

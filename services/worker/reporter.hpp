@@ -40,11 +40,11 @@ class Reporter {
   bool reports_timings_ = false;  ///< this worker computes the first slice that anybody computes
   Epoch epoch_;
   Epoch restore_epoch_;
-  std::deque<IterationTiming> timings_;          ///< of this lineage, unconfirmed
-  std::deque<EvaluationReport> evaluations_;     ///< the same
+  std::deque<IterationTiming> timings_;       ///< of this lineage, unconfirmed
+  std::deque<EvaluationReport> evaluations_;  ///< the same
   Iteration timings_sent_;
-  std::size_t evaluations_sent_ = 0;             ///< of evaluations_, from its front
-  bool first_of_view_ = false;                   ///< the next timing is the first in this view: it is sent at once
+  std::size_t evaluations_sent_ = 0;  ///< of evaluations_, from its front
+  bool first_of_view_ = false;        ///< the next timing is the first in this view: it is sent at once
   Time next_flush_;
   Time next_repeat_;
 };

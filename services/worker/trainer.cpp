@@ -27,7 +27,8 @@ class Stopwatch {
   std::optional<IterationTiming> on_version(Time now, Iteration version) {
     std::optional<IterationTiming> timing;
     if (reached_at_ && version.value == reached_.value + 1) {
-      timing = IterationTiming{version, seconds(now - *reached_at_), seconds(now - gradient_started_.value_or(*reached_at_))};
+      timing = IterationTiming{version, seconds(now - *reached_at_),
+                               seconds(now - gradient_started_.value_or(*reached_at_))};
     }
     reached_at_ = now;
     reached_ = version;

@@ -27,10 +27,11 @@ class CoordinatorTest {
   }
   void say_also(const std::string& id, Body body, std::uint64_t request = 1) {
     const Role role = id.starts_with("server") ? Role::server : id == "psctl" ? Role::control : Role::worker;
-    coordinator.on_message(
-        now, route_of(id),
-        {{"test", role, id, Incarnation{life_of(id)}, coordinator.view().epoch, RequestId{request}}, std::move(body), {}},
-        effects);
+    coordinator.on_message(now, route_of(id),
+                           {{"test", role, id, Incarnation{life_of(id)}, coordinator.view().epoch, RequestId{request}},
+                            std::move(body),
+                            {}},
+                           effects);
   }
   std::uint64_t life_of(const std::string& id) const { return lives.contains(id) ? lives.at(id) : 1; }
   Route route_of(const std::string& id) const { return "route of " + id + "/" + std::to_string(life_of(id)); }
