@@ -115,7 +115,9 @@ void Coordinator::name_next_checkpoint(Time now, Effects& effects) {
   }
   std::uint64_t after = next_checkpoint_.value;
   if (!job_.checkpoint.wait) {
-    after = std::max({after, newest_iteration().value, pace_.at(now + notice * (1U << misses_)).value});
+    const Duration ahead =
+        std::max<Duration>(notice * (1U << misses_), misses_ == 0 ? job_.checkpoint.min_gap : Duration{});
+    after = std::max({after, newest_iteration().value, pace_.at(now + ahead).value});
   }
   next_checkpoint_ = std::min(Iteration{(after / interval + 1) * interval}, job_.iterations);
   effects.push_back(Publish{make(CheckpointBegin{next_checkpoint_, view_.restore.epoch})});

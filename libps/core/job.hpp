@@ -30,6 +30,7 @@ struct Timeouts {
 
 struct CheckpointRule {
   std::uint64_t interval = 0;  ///< iterations; 0: only the last version is written
+  Duration min_gap{};      ///< without `wait`: at least this long from one commit to the next version that is written
   bool wait = false;       ///< true: training waits until each one is committed; false: one at a time, without waiting
   std::uint32_t keep = 2;  ///< committed checkpoints that are kept
 };

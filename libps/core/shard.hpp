@@ -87,6 +87,16 @@ class Shard {
   Epoch epoch() const { return view_.epoch; }
   Epoch restore_epoch() const { return view_.restore.epoch; }
 
+  /// What the shard holds for others.
+  struct Load {
+    std::size_t parked = 0;   ///< messages that wait for a view or a restore
+    std::size_t waiting = 0;  ///< requests that wait for an iteration
+    std::size_t kept = 0;     ///< payloads that are not reduced yet
+  };
+  Load load() const {
+    return {parked_.size(), waiters_.size() - waiters_free_.size(), kept_.size() - kept_free_.size()};
+  }
+
   /// The owned blocks with version and buffers, for the simulator's checkers.
   struct Observed {
     BlockId block;

@@ -1,4 +1,5 @@
 #include "tests/sim/checkers/bits.hpp"
+#include "tests/sim/checkers/bounds.hpp"
 #include "tests/sim/checkers/checkpoints.hpp"
 #include "tests/sim/checkers/contributions.hpp"
 #include "tests/sim/checkers/end.hpp"
@@ -17,7 +18,9 @@ std::vector<std::unique_ptr<Checker>> make_checkers(const Evidence& evidence) {
   checkers.push_back(std::make_unique<ExactVersion>(evidence));
   checkers.push_back(std::make_unique<OldEpochsChangeNothing>(evidence));
   checkers.push_back(std::make_unique<CheckpointsAreWhole>(evidence));
+  checkers.push_back(std::make_unique<NobodyPassesACheckpoint>(evidence));
   checkers.push_back(std::make_unique<NothingToldIsForgotten>(evidence));
+  checkers.push_back(std::make_unique<NothingPilesUp>(evidence));
   checkers.push_back(std::make_unique<RunEndsWell>(evidence));
   return checkers;
 }

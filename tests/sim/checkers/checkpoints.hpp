@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "libps/base/sha256.hpp"
+#include "libps/core/bounds.hpp"
 #include "tests/sim/checker.hpp"
 #include "tests/sim/host.hpp"
 #include "tests/sim/reference.hpp"
@@ -25,7 +26,8 @@ class CheckpointsAreWhole : public Checker {
       if (file == nullptr) {
         violated(promise, "the file '" + each.file.name + "' of '" + manifest.folder + "' is not on the disk");
       }
-      if (file->iteration != manifest.iteration || digest(*file) != each.file.sha256) {
+      if (file->iteration != manifest.iteration || file->restore_epoch != manifest.restore_epoch ||
+          digest(*file) != each.file.sha256) {
         violated(promise, "the file '" + each.file.name + "' does not verify");
       }
       for (const auto& [block, buffer] : file->blocks) {
@@ -68,6 +70,24 @@ class CheckpointsAreWhole : public Checker {
   }
 
   bool committed_ = false;
+};
+
+class NobodyPassesACheckpoint : public Checker {
+ public:
+  using Checker::Checker;
+
+  void on_shard_step(const Host& host, const Shard& shard) override {
+    if (!evidence_.job.checkpoint.wait) {
+      return;
+    }
+    const Manifest* newest = evidence_.store.newest();
+    const Iteration gate = first_checkpoint(evidence_.job, newest == nullptr ? Iteration{} : newest->iteration);
+    if (shard.newest() > gate) {
+      violated("9 (with checkpoint.wait nobody passes a checkpoint that is not committed)",
+               host.name + " is at version " + std::to_string(shard.newest().value) + ", checkpoint " +
+                   std::to_string(gate.value) + " is not committed");
+    }
+  }
 };
 
 class NothingToldIsForgotten : public Checker {
