@@ -23,6 +23,7 @@ struct Client::Connection {
   struct Peer {
     ServerMember server;
     std::unique_ptr<DealerSocket> socket;
+    std::shared_ptr<bool> ready;  ///< something may be there to receive
   };
 
   Connection(JobSpec job_in, const Options& options, Hooks hooks_in)
@@ -51,23 +52,23 @@ struct Client::Connection {
     for (const ServerMember& server : core.view().servers) {
       const auto same = std::find_if(peers.begin(), peers.end(), [&](const Peer& p) { return p.server == server; });
       if (same != peers.end()) {
-        next.push_back({server, std::move(same->socket)});
+        next.push_back({server, std::move(same->socket), std::move(same->ready)});
       } else {
         auto socket = std::make_unique<DealerSocket>(context, server.endpoint, bulk_hwm(job.message_bytes));
+        auto ready = std::make_shared<bool>(false);
         loop.add(
-            socket->ref(), [raw = socket.get()] { raw->flush(); }, [raw = socket.get()] { return raw->has_unsent(); });
-        loop.add(socket->monitor_ref(), [this, raw = socket.get(), server] {
-          if (raw->take_disconnected()) {
-            link.tell(Suspect{server.id, server.incarnation});
-          }
-        });
-        next.push_back({server, std::move(socket)});
+            socket->ref(),
+            [raw = socket.get(), ready] {
+              raw->flush();
+              *ready = true;
+            },
+            [raw = socket.get()] { return raw->has_unsent(); });
+        next.push_back({server, std::move(socket), std::move(ready)});
       }
     }
     for (const Peer& gone : peers) {
       if (gone.socket) {
         loop.remove(gone.socket->ref());
-        loop.remove(gone.socket->monitor_ref());
       }
     }
     peers = std::move(next);
@@ -102,9 +103,10 @@ struct Client::Connection {
     };
     // A view may come with any answer: the list of peers is read anew after each.
     for (std::size_t p = 0; p < peers.size(); ++p) {
-      while (p < peers.size()) {
+      while (p < peers.size() && *peers[p].ready) {
         Message message;
         if (!peers[p].socket->receive(message, log_malformed)) {
+          *peers[p].ready = false;
           break;
         }
         core.on_message(now(), std::move(message), effects);
@@ -132,6 +134,11 @@ struct Client::Connection {
       core.on_tick(at, effects);
       carry_out();
       link.set_waiting_for(core.waiting_for());
+      for (const Peer& peer : peers) {  // not in the poll set: each socket in it costs every turn
+        if (peer.socket->take_disconnected()) {
+          link.tell(Suspect{peer.server.id, peer.server.incarnation});
+        }
+      }
     }
     link.turn(core.version(), malformed);
     if (hooks.on_turn) {

@@ -189,6 +189,7 @@ struct EvaluateConfig {
 
 struct CheckpointConfig {
   std::uint64_t interval = 100;
+  std::uint32_t min_gap_ms = 200;
   std::uint32_t keep = 2;
   bool wait = false;
   std::string resume;
@@ -198,6 +199,8 @@ struct CheckpointConfig {
     return std::tuple{
         schema::shared("interval", &S::interval, {0, iterations_max},
                        "iterations; 0: only the last version is written"),
+        schema::shared("min_gap_ms", &S::min_gap_ms, {0, 3'600'000},
+                       "where iterations are fast: at least this long between two checkpoints; without wait only"),
         schema::local("keep", &S::keep, {1, 1'000'000}, "checkpoints that are kept"),
         schema::shared("wait", &S::wait, "whether training waits until each one is committed"),
         schema::local("resume", &S::resume, "folder of a checkpoint or of a run to go on from, or latest; empty: none"),

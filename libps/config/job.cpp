@@ -34,6 +34,7 @@ JobSpec make_job(const Config& config, std::vector<TensorSpec> tensors) {
                     .momentum = static_cast<float>(optimizer.momentum),
                     .weight_decay = static_cast<float>(optimizer.weight_decay)},
       .checkpoint = {.interval = config.checkpoint.interval,
+                     .min_gap = milliseconds(config.checkpoint.min_gap_ms),
                      .wait = config.checkpoint.wait,
                      .keep = config.checkpoint.keep},
       .evaluate_interval = config.evaluate.interval,

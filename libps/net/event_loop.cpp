@@ -13,12 +13,12 @@ namespace ringps {
 
 void EventLoop::add(zmq::socket_ref socket, Handler on_ready, std::function<bool()> wants_write) {
   items_.push_back({socket.handle(), 0, ZMQ_POLLIN, 0});
-  entries_.push_back({std::move(on_ready), std::move(wants_write)});
+  entries_.push_back(std::make_shared<Entry>(Entry{std::move(on_ready), std::move(wants_write)}));
 }
 
 void EventLoop::add(int descriptor, Handler on_ready) {
   items_.push_back({nullptr, descriptor, ZMQ_POLLIN, 0});
-  entries_.push_back({std::move(on_ready), nullptr});
+  entries_.push_back(std::make_shared<Entry>(Entry{std::move(on_ready), nullptr}));
 }
 
 void EventLoop::remove(zmq::socket_ref socket) {
@@ -33,7 +33,7 @@ void EventLoop::remove(zmq::socket_ref socket) {
 
 void EventLoop::wait_until(Time deadline) {
   for (std::size_t i = 0; i < items_.size(); ++i) {
-    const bool write = entries_[i].wants_write && entries_[i].wants_write();
+    const bool write = entries_[i]->wants_write && entries_[i]->wants_write();
     items_[i].events = static_cast<short>(write ? ZMQ_POLLIN | ZMQ_POLLOUT : ZMQ_POLLIN);
   }
   const Duration left =
@@ -48,14 +48,14 @@ void EventLoop::wait_until(Time deadline) {
     }
     throw;
   }
-  std::vector<Handler> ready;  // copies: a handler may add and remove entries
+  ready_.clear();
   for (std::size_t i = 0; i < items_.size(); ++i) {
     if (items_[i].revents != 0) {
-      ready.push_back(entries_[i].on_ready);
+      ready_.push_back(entries_[i]);
     }
   }
-  for (const Handler& handler : ready) {
-    handler();
+  for (const auto& entry : ready_) {
+    entry->on_ready();
   }
 }
 

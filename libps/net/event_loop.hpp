@@ -4,6 +4,7 @@
 #include <csignal>
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <vector>
 #include <zmq.hpp>
 
@@ -29,7 +30,8 @@ class EventLoop {
     std::function<bool()> wants_write;
   };
   std::vector<zmq::pollitem_t> items_;
-  std::vector<Entry> entries_;
+  std::vector<std::shared_ptr<const Entry>> entries_;
+  std::vector<std::shared_ptr<const Entry>> ready_;  ///< scratch: a handler may add and remove entries
 };
 
 /// Blocks SIGINT and SIGTERM in this thread, and in those it starts from now on, and makes them readable instead.

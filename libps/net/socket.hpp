@@ -61,7 +61,6 @@ class DealerSocket {
   bool take_disconnected();
 
   zmq::socket_ref ref() { return socket_; }
-  zmq::socket_ref monitor_ref() { return monitor_; }  ///< readable when the connection has broken
 
  private:
   bool try_send(const Message& message);

@@ -32,7 +32,7 @@ cluster:
   timeouts: {heartbeat_interval_ms: 20, probe_timeout_ms: 60, request_timeout_ms: 200, run_timeout_ms: 50000}
 train: {iterations: 60, slices: 4, batch: 16}
 evaluate: {interval: 20, samples: 64}
-checkpoint: {interval: 10}
+checkpoint: {interval: 10, min_gap_ms: 0}
 output: {curve: false}
 )";
 
