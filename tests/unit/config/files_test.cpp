@@ -52,8 +52,10 @@ TEST_CASE("the live demo is figure 4 with a failure") {
   Config demo = file("live_demo.yaml");
   CHECK(demo.faults == std::vector<FaultConfig>{{60, "server4"}});
   demo.faults.clear();
-  demo.name = "figure4";
-  CHECK(demo == file("figures/figure4.yaml"));
+  const Config figure = file("figures/figure4.yaml");
+  demo.name = figure.name;
+  demo.train.iterations = figure.train.iterations;  // the figure's best accuracies are of longer runs
+  CHECK(demo == figure);
 }
 
 }  // namespace ringps
