@@ -60,6 +60,7 @@ JobSpec make_job(Dice& dice, std::uint64_t seed) {
   job.optimizer.weight_decay = dice.one_in(2) ? 0.0F : 0.01F;
   job.checkpoint.interval = dice.pick({0U, 1U, 3U, 5U});
   job.checkpoint.wait = dice.one_in(2);
+  job.checkpoint.min_gap = dice.one_in(3) ? Duration(milliseconds(40)) : Duration{};
   job.evaluate_interval = dice.pick({0U, 1U, 3U, 5U});
   if (dice.one_in(5)) {  // as the configuration demands: every checkpoint falls on a moment of new weights
     job.refresh_interval = dice.between(2, 3);

@@ -1,6 +1,7 @@
 // A simulated cluster under virtual time: one queue of events, one seed, the production cores.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -110,7 +111,6 @@ class World {
   Time now_;
   std::uint64_t planned_ = 0;
   std::uint64_t lives_ = 0;
-  bool faults_over_ = false;
   bool finished_ = false;
   Outcome outcome_;
 };

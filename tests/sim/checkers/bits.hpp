@@ -3,8 +3,6 @@
 #pragma once
 
 #include <cstring>
-#include <map>
-#include <utility>
 
 #include "tests/sim/checker.hpp"
 #include "tests/sim/host.hpp"
@@ -42,7 +40,10 @@ class SameBits : public Checker {
   void on_committed(const Manifest& manifest) override {
     for (const auto& each : manifest.files) {
       const StoredFile* file = evidence_.store.file(each.file.name);
-      for (const auto& [block, buffer] : file != nullptr && evidence_.bits_hold ? file->blocks : no_blocks_) {
+      if (file == nullptr || !evidence_.bits_hold) {
+        continue;
+      }
+      for (const auto& [block, buffer] : file->blocks) {
         if (!evidence_.reference.is_block(block, manifest.iteration, buffer)) {
           violated(promise, "block " + std::to_string(block.value) + " differs in the checkpoint of version " +
                                 std::to_string(manifest.iteration.value));
@@ -60,8 +61,6 @@ class SameBits : public Checker {
                             std::to_string(version.value));
     }
   }
-
-  const std::map<BlockId, Floats> no_blocks_;
 };
 
 }  // namespace ringps::sim

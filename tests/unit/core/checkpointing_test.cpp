@@ -5,7 +5,7 @@ namespace {
 
 JobSpec job_of(std::uint64_t interval, bool wait) {
   JobSpec job = two_servers();
-  job.checkpoint = {interval, wait, 2};
+  job.checkpoint = {.interval = interval, .wait = wait};
   job.iterations = Iteration{100};
   return job;
 }

@@ -107,7 +107,7 @@ inline JobSpec two_servers() {
   job.servers = 2;
   job.virtual_nodes = 100;
   job.tensors = {{"a", {20}, {}}};
-  job.checkpoint = {5, false, 2};
+  job.checkpoint = {.interval = 5};
   return job;
 }
 

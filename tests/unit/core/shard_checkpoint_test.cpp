@@ -5,7 +5,7 @@ namespace {
 
 JobSpec job_with(std::uint64_t interval, bool wait) {
   JobSpec job = small_job();
-  job.checkpoint = {interval, wait, 2};
+  job.checkpoint = {.interval = interval, .wait = wait};
   return job;
 }
 
