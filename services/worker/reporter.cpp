@@ -56,9 +56,10 @@ void Reporter::on_heard(const HeartbeatAnswer& answer) {
   while (!timings_.empty() && timings_.front().iteration <= answer.timings_through) {
     timings_.pop_front();
   }
-  while (!evaluations_.empty() && evaluations_.front().iteration <= answer.evaluations_through) {
+  // Only what has been sent: "all up to 0" is true before the weights of the start have been evaluated.
+  while (evaluations_sent_ > 0 && evaluations_.front().iteration <= answer.evaluations_through) {
     evaluations_.pop_front();
-    evaluations_sent_ -= evaluations_sent_ > 0 ? 1U : 0U;
+    --evaluations_sent_;
   }
 }
 
