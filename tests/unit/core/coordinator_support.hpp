@@ -13,7 +13,7 @@ namespace ringps {
 class CoordinatorTest {
  public:
   explicit CoordinatorTest(JobSpec spec = small_job(), Coordinator::Start start = {},
-                           std::optional<Coordinator::Recovered> recovered = std::nullopt)
+                           const std::optional<Coordinator::Recovered>& recovered = std::nullopt)
       : job(std::move(spec)), coordinator(job, Incarnation{100}, digest, "tcp://broadcast", std::move(start)) {
     coordinator.on_start(now, recovered);
   }
