@@ -3,8 +3,9 @@
 // Promise 8: a message with an old epoch changes nothing.
 #pragma once
 
-#include <algorithm>
 #include <map>
+#include <set>
+#include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -61,7 +62,9 @@ class ExactVersion : public Checker {
   using Checker::Checker;
 
   void before_shard_message(const Host&, const Message& message, const Shard&) override {
-    const auto asks = [&](Iteration iteration) { asked_[key(message.envelope)] = iteration; };
+    const auto asks = [&](Iteration iteration) {
+      asked_[{message.envelope.sender, message.envelope.request}].insert(iteration);
+    };
     if (const auto* push = std::get_if<Push>(&message.body)) {
       asks(push->iteration);
     } else if (const auto* push_pull = std::get_if<PushPull>(&message.body)) {
@@ -79,34 +82,29 @@ class ExactVersion : public Checker {
         continue;
       }
       if (const auto* values = std::get_if<Values>(&reply->message.body)) {
-        is_exact(host, values->iteration);
+        is_exact(host, shard, *reply, values->iteration);
       } else if (const auto* ack = std::get_if<Ack>(&reply->message.body)) {
-        if (ack->iteration > shard.newest()) {
-          violated(promise,
-                   host.name + " confirms version " + std::to_string(ack->iteration.value) + ", which it has not");
-        }
+        is_exact(host, shard, *reply, ack->iteration);
       }
     }
   }
 
  private:
   static constexpr const char* promise = "7 (an answer has the version asked for)";
-  using Key = std::tuple<std::string, Incarnation, RequestId>;
 
-  static Key key(const Envelope& envelope) { return {envelope.sender, envelope.incarnation, envelope.request}; }
-
-  /// An answer does not say whose it is, but somebody must have asked for that version, or for the newest.
-  void is_exact(const Host& host, Iteration iteration) const {
-    const bool asked = std::any_of(asked_.begin(), asked_.end(), [&](const auto& each) {
-      return each.second == iteration || each.second == newest_version;
-    });
-    if (!asked) {
-      violated(promise,
-               host.name + " sends version " + std::to_string(iteration.value) + ", for which nobody has asked");
+  /// A worker's lives count their requests anew, so one number may have asked for several versions.
+  void is_exact(const Host& host, const Shard& shard, const Shard::Reply& reply, Iteration iteration) const {
+    const std::string worker = reply.to.substr(0, reply.to.find('/'));
+    const auto asked = asked_.find({worker, reply.message.envelope.request});
+    const bool expected =
+        asked != asked_.end() && (asked->second.contains(iteration) || asked->second.contains(newest_version));
+    if (!expected || iteration > shard.newest()) {
+      violated(promise, host.name + " answers " + worker + " with version " + std::to_string(iteration.value) +
+                            ", which it has not or which was not asked for");
     }
   }
 
-  std::map<Key, Iteration> asked_;
+  std::map<std::pair<std::string, RequestId>, std::set<Iteration>> asked_;  ///< by worker and request
 };
 
 class OldEpochsChangeNothing : public Checker {

@@ -1,0 +1,38 @@
+// Many simulated runs, one per seed, on several threads, and what came of them.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+
+#include "tests/sim/world.hpp"
+
+namespace ringps::sim {
+
+class Campaign {
+ public:
+  struct Options {
+    std::uint64_t first_seed = 1;
+    std::uint64_t seeds = 1000;
+    unsigned jobs = 1;
+    bool trace = false;  ///< tell the story of each run; one thread then
+  };
+
+  explicit Campaign(const Options& options) : options_(options), next_(options.first_seed) {}
+
+  /// Prints violations when they happen and a summary at the end; the number of violations.
+  std::uint64_t run();
+
+ private:
+  void work();
+  void add(const Scenario& scenario, const Outcome& outcome);
+  void report(double elapsed_seconds) const;
+
+  const Options options_;
+  std::atomic<std::uint64_t> next_;
+  std::mutex mutex_;  ///< protects what follows, and the output
+  Outcome total_;
+  std::uint64_t violations_ = 0;
+};
+
+}  // namespace ringps::sim
