@@ -162,8 +162,8 @@ struct Client::Connection {
   ControlLink link;
 };
 
-Client::Client(JobSpec job, Options options, Hooks hooks)
-    : connection_(std::make_unique<Connection>(std::move(job), std::move(options), std::move(hooks))) {}
+Client::Client(JobSpec job, const Options& options, Hooks hooks)
+    : connection_(std::make_unique<Connection>(std::move(job), options, std::move(hooks))) {}
 
 Client::~Client() = default;
 

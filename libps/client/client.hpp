@@ -39,7 +39,7 @@ class Client {
   using Task = ClientCore::Task;
 
   /// Starts to join at once.
-  Client(JobSpec job, Options options, Hooks hooks = {});
+  Client(JobSpec job, const Options& options, Hooks hooks = {});
   /// Leaves in good order.
   ~Client();
   Client(const Client&) = delete;

@@ -199,11 +199,14 @@ Experiment run_experiment(Config config, const ExperimentOptions& options, Signa
   }
   config = std::move(*located);
   const fs::path wanted = options.run_dir.empty() ? fs::path(config.output.run_dir) : options.run_dir;
-  const fs::path from = fs::path(config.checkpoint.resume).lexically_relative(fs::absolute(wanted).lexically_normal());
-  if (!wanted.empty() && !config.checkpoint.resume.empty() && !from.empty() && *from.begin() != "..") {
-    return error_of(exit_usage, fmt::format("{} lies in the folder of the run, {}, which would be emptied; choose "
-                                            "another --run-dir",
-                                            config.checkpoint.resume, wanted.string()));
+  if (!wanted.empty() && !config.checkpoint.resume.empty()) {
+    const fs::path from =
+        fs::path(config.checkpoint.resume).lexically_relative(fs::absolute(wanted).lexically_normal());
+    if (!from.empty() && *from.begin() != "..") {
+      return error_of(exit_usage, fmt::format("{} lies in the folder of the run, {}, which would be emptied; choose "
+                                              "another --run-dir",
+                                              config.checkpoint.resume, wanted.string()));
+    }
   }
   const auto run_dir = RunDir::create(wanted, config.name);
   if (!run_dir) {

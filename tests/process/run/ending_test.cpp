@@ -126,6 +126,17 @@ TEST_CASE("a sweep runs all combinations and ends with a table of them") {
   CHECK(one["final_weights_sha256"] == two["final_weights_sha256"]);
 }
 
+TEST_CASE("without --run-dir a run makes a new folder under runs") {
+  const Bench bench;
+  const auto here = std::filesystem::current_path();
+  std::filesystem::current_path(bench.config().parent_path());
+  Psctl psctl(bench, {"run", "small.yaml", "train.iterations=10"});
+  std::filesystem::current_path(here);
+  INFO(psctl.output());
+  CHECK(psctl.wait() == ProcessExit{false, 0});
+  CHECK(std::filesystem::exists(bench / "runs" / "small-1" / "results.json"));
+}
+
 TEST_CASE("--output copies the results, and the run's folder says who took part") {
   const Bench bench;
   const auto copy = bench / "copy.json";
