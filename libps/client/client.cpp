@@ -140,7 +140,7 @@ struct Client::Connection {
         }
       }
     }
-    link.turn(core.version(), malformed);
+    link.turn(core.version(), core.view().restore.epoch, malformed);
     if (hooks.on_turn) {
       hooks.on_turn(at);
     }

@@ -211,7 +211,7 @@ void Coordinator::on_heartbeat(Time now, const Route& from, const Message& messa
   }
   process.waiting_for = beat.waiting_for;
   process.refused = beat.refused;
-  if (message.envelope.epoch >= view_.restore.epoch) {  // not from before a rollback
+  if (beat.restore_epoch == view_.restore.epoch) {  // not from before a rollback
     process.iteration = beat.iteration;
     pace_.observe(now, beat.iteration);
   }

@@ -25,8 +25,9 @@ void Member::join(Time now, Effects& effects) {
 
 void Member::beat(Time now, Effects& effects) {
   next_beat_ = now + job_.timeouts.heartbeat_interval;
-  effects.push_back(
-      Send{make(Heartbeat{activity_.turns, activity_.iteration, activity_.waiting_for, activity_.refused}, {})});
+  effects.push_back(Send{make(Heartbeat{activity_.turns, activity_.iteration, activity_.restore_epoch,
+                                        activity_.waiting_for, activity_.refused},
+                              {})});
 }
 
 void Member::tell(Time now, Body body, Effects& effects) {

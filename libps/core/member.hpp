@@ -57,6 +57,7 @@ class Member {
   struct Activity {
     std::uint64_t turns = 0;
     Iteration iteration;
+    Epoch restore_epoch;  ///< the lineage of that version
     std::string waiting_for;
     std::uint64_t refused = 0;
   };

@@ -40,8 +40,9 @@ void ControlLink::set_waiting_for(std::string text) {
 
 Member::Activity ControlLink::activity() {
   const std::lock_guard lock(waiting_for_mutex_);
-  return {turns_.load(std::memory_order_relaxed), Iteration{iteration_.load(std::memory_order_relaxed)}, waiting_for_,
-          refused_.load(std::memory_order_relaxed)};
+  const Epoch restore_epoch{restore_epoch_.load(std::memory_order_acquire)};
+  return {turns_.load(std::memory_order_relaxed), Iteration{iteration_.load(std::memory_order_relaxed)}, restore_epoch,
+          waiting_for_, refused_.load(std::memory_order_relaxed)};
 }
 
 void ControlLink::run(zmq::context_t& context) {

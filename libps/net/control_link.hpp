@@ -37,10 +37,11 @@ class ControlLink {
   void send(Body body) { orders_.put({std::move(body), false}); }
 
   /// One turn of the data loop: cheap enough for every one.
-  void turn(Iteration iteration, std::uint64_t refused) {
+  void turn(Iteration iteration, Epoch restore_epoch, std::uint64_t refused) {
     turns_.fetch_add(1, std::memory_order_relaxed);
     refused_.store(refused, std::memory_order_relaxed);
     iteration_.store(iteration.value, std::memory_order_relaxed);
+    restore_epoch_.store(restore_epoch.value, std::memory_order_release);  // after the iteration that it vouches for
   }
   /// In words, for status and logs; now and then.
   void set_waiting_for(std::string text);
@@ -62,6 +63,7 @@ class ControlLink {
   Mailbox<Event> events_;
   std::atomic<std::uint64_t> turns_{0};
   std::atomic<std::uint64_t> iteration_{0};
+  std::atomic<std::uint64_t> restore_epoch_{0};
   std::atomic<std::uint64_t> refused_{0};
   std::mutex waiting_for_mutex_;
   std::string waiting_for_;

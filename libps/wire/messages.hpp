@@ -148,10 +148,11 @@ struct Join {
 struct Heartbeat {
   static constexpr Kind kind = Kind::heartbeat;
   std::uint64_t turns = 0;    ///< of the member's data loop: stands still when it is wedged
-  Iteration iteration;        ///< servers: the version that all their blocks have; workers: of their weights
+  Iteration iteration;        ///< servers: the newest version of any of their blocks; workers: of their weights
+  Epoch restore_epoch;        ///< the lineage of that version: the data loop may not have heard of a rollback yet
   std::string waiting_for;    ///< what the member waits for, in words; empty when it does not
   std::uint64_t refused = 0;  ///< messages that it has refused so far, malformed ones included
-  static auto fields(auto& m) { return std::tie(m.turns, m.iteration, m.waiting_for, m.refused); }
+  static auto fields(auto& m) { return std::tie(m.turns, m.iteration, m.restore_epoch, m.waiting_for, m.refused); }
 };
 
 struct GetView {

@@ -67,7 +67,7 @@ Ended Server::live(Life& life) {
   while (!ended_) {
     const bool more = receive_some(life);
     take_events(life);
-    life.link.turn(life.shard.newest(), malformed_ + life.shard.counters().refused);
+    life.link.turn(life.shard.newest(), life.shard.restore_epoch(), malformed_ + life.shard.counters().refused);
     const Time at = now();
     if (at >= next_tick) {
       next_tick = at + turn_interval_max;

@@ -32,7 +32,7 @@ void MemberProcess::on_message(const Route& from, Message message) {
 void MemberProcess::on_tick() {
   ++turns_;
   Member::Effects effects;
-  member_.on_tick(now(), {turns_, iteration(), waiting_for(), 0}, effects);
+  member_.on_tick(now(), {turns_, iteration(), lineage(), waiting_for(), 0}, effects);
   carry_out(std::move(effects));
   on_data_tick();
 }

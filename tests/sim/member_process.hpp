@@ -24,6 +24,7 @@ class MemberProcess : public Process {
   virtual void on_data_tick() = 0;
   virtual Time data_deadline() const = 0;
   virtual Iteration iteration() const = 0;
+  virtual Epoch lineage() const = 0;
 
   /// The data side's orders to the control side.
   void tell(Body body);

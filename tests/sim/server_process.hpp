@@ -20,7 +20,8 @@ class ServerProcess : public MemberProcess {
   void on_data(const Route& from, Message message) override;
   void on_data_tick() override {}
   Time data_deadline() const override { return time_never; }
-  Iteration iteration() const override { return shard_.version(); }
+  Iteration iteration() const override { return shard_.newest(); }
+  Epoch lineage() const override { return shard_.restore_epoch(); }
 
  private:
   void carry_out(Shard::Effects effects);

@@ -22,6 +22,7 @@ class WorkerProcess : public MemberProcess {
   void on_data_tick() override;
   Time data_deadline() const override { return std::min(client_.next_deadline(), next_report_); }
   Iteration iteration() const override { return client_.version(); }
+  Epoch lineage() const override { return client_.view().restore.epoch; }
 
  private:
   void carry_out(ClientCore::Effects effects);

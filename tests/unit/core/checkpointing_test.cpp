@@ -86,7 +86,7 @@ TEST_CASE("with checkpoint.wait the next checkpoint is the next multiple") {
 TEST_CASE("without waiting, the next checkpoint is one that nobody has passed yet") {
   CoordinatorTest t(job_of(5, false));
   t.form();
-  t.say("worker0", Heartbeat{1, Iteration{17}, "", 0});
+  t.say("worker0", t.beat(17));
   t.written("server0", 5);
   t.written("server1", 5);
   t.committed(5);

@@ -45,6 +45,10 @@ class CoordinatorTest {
       join("worker" + std::to_string(w));
     }
   }
+  /// Of the current lineage.
+  Heartbeat beat(std::uint64_t iteration, std::uint64_t turn = 1) const {
+    return {turn, Iteration{iteration}, coordinator.view().restore.epoch, "", 0};
+  }
   /// Time goes by in small steps; everybody in `alive` sends heartbeats. Effects of the whole time are kept.
   void wait(Duration time, const std::vector<std::string>& alive, std::uint64_t iteration = 0) {
     effects.clear();
@@ -52,7 +56,7 @@ class CoordinatorTest {
     for (std::uint64_t turn = 1; now < end; ++turn) {
       now += milliseconds(10);
       for (const std::string& id : alive) {
-        say_also(id, Heartbeat{turn, Iteration{iteration}, "", 0});
+        say_also(id, beat(iteration, turn));
       }
       coordinator.on_tick(now, effects);
     }

@@ -104,7 +104,7 @@ TEST_CASE("whoever asks for the view gets it") {
 TEST_CASE("a heartbeat is answered with epoch, checkpoints and what is known of the reports") {
   CoordinatorTest t(two_servers());
   t.form();
-  t.say("worker0", Heartbeat{1, Iteration{0}, "", 0});
+  t.say("worker0", t.beat(0));
   const auto answer = t.told<HeartbeatAnswer>("worker0").at(0);
   CHECK(answer.state == RunState::running);
   CHECK(answer.restore_epoch == Epoch{1});
@@ -120,7 +120,7 @@ TEST_CASE("psctl is told how the run stands") {
   CHECK(t.told<Status>("psctl").at(0).state == RunState::forming);
   CHECK_THAT(t.told<Status>("psctl").at(0).text, Catch::Contains("0 of 2 workers"));
   t.form();
-  t.say("worker1", Heartbeat{1, Iteration{4}, "iteration 5 of server0", 0});
+  t.say("worker1", Heartbeat{1, Iteration{4}, Epoch{1}, "iteration 5 of server0", 0});
   t.say("psctl", GetStatus{});
   const Status status = t.told<Status>("psctl").at(0);
   CHECK(status.state == RunState::running);

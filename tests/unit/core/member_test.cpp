@@ -24,7 +24,7 @@ class MemberTest {
   void wait(Duration time) {
     effects.clear();
     now += time;
-    member.on_tick(now, {7, Iteration{3}, "nothing", 0}, effects);
+    member.on_tick(now, {7, Iteration{3}, Epoch{2}, "nothing", 0}, effects);
   }
   template <class T>
   std::vector<T> sent() const {
@@ -57,6 +57,7 @@ TEST_CASE("a member asks to join until it is answered, then sends heartbeats") {
   REQUIRE(t.sent<Heartbeat>().size() == 1);
   CHECK(t.sent<Heartbeat>()[0].turns == 7);
   CHECK(t.sent<Heartbeat>()[0].iteration == Iteration{3});
+  CHECK(t.sent<Heartbeat>()[0].restore_epoch == Epoch{2});
 }
 
 TEST_CASE("the next deadline is that of the next heartbeat") {

@@ -66,7 +66,7 @@ TEST_CASE("a server whose data loop stands still is removed although its heartbe
   CoordinatorTest t(two_servers());
   t.form();
   for (int second = 0; second < 31; ++second) {
-    t.say("server1", Heartbeat{5, {}, "", 0});
+    t.say("server1", t.beat(0, 5));
     t.wait(std::chrono::seconds(1), {"server0", "worker0", "worker1"});
   }
   CHECK_FALSE(t.has_server("server1"));
@@ -152,13 +152,12 @@ TEST_CASE("a failure is kept with what was lost by it, and when work went on") {
   CHECK(failure.recovered_age >= 0);
 }
 
-TEST_CASE("a heartbeat from before a rollback says nothing about the iteration") {
+TEST_CASE("a heartbeat that tells of the time before a rollback says nothing about the iteration") {
   CoordinatorTest t(two_servers());
   t.form();
-  const Message old{
-      {"test", Role::worker, "worker0", Incarnation{1}, t.epoch(), {}}, Heartbeat{1, Iteration{9}, "", 0}, {}};
+  const Heartbeat old = t.beat(9);
   t.wait(t.job.timeouts.failure_timeout * 2, {"server0", "worker0", "worker1"});
-  t.coordinator.on_message(t.now, "route", old, t.effects);
+  t.say("worker0", old);  // its control side knows the new view, its data side does not
   t.say("psctl", GetStatus{});
   CHECK(t.told<Status>("psctl").at(0).iteration == Iteration{0});
 }
