@@ -111,6 +111,13 @@ void Coordinator::change_view(Time now, View next, bool roll_back, Effects& effe
     }
   }
   sort_naturally(next.servers);
+  if (roll_back) {
+    next.settled_ring.clear();
+    for (const ServerMember& server : next.servers) {
+      next.settled_ring.push_back({server.id, server.incarnation});
+    }
+    next.owned_since = view_.epoch.next();
+  }
   next.epoch = view_.epoch.next();
   if (roll_back) {
     next.restore = {next.epoch, committed_, committed_folder_};

@@ -51,6 +51,7 @@ class Shard {
   struct WriteCheckpoint {
     Iteration iteration;
     Epoch restore_epoch;
+    Epoch owned_since;
     std::vector<SnapshotBlock> blocks;
   };
   struct Tell {  ///< the coordinator, reliably

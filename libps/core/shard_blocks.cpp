@@ -76,7 +76,7 @@ void Shard::hold_for_checkpoint(const Block& block, Effects& effects) {
   held.push_back({block.id, block.current});
   if (held.size() == blocks_.size()) {
     std::sort(held.begin(), held.end(), [](const auto& a, const auto& b) { return a.block < b.block; });
-    effects.push_back(WriteCheckpoint{block.version, view_.restore.epoch, std::move(held)});
+    effects.push_back(WriteCheckpoint{block.version, view_.restore.epoch, view_.owned_since, std::move(held)});
     held_.erase(block.version);
   }
 }

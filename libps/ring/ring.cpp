@@ -43,10 +43,10 @@ std::uint32_t Ring::owner(std::string_view key) const {
   return points_[first_after(ring_point(key))].server;
 }
 
-std::vector<std::uint32_t> Ring::replicas(std::string_view key, std::uint32_t count) const {
+std::vector<std::uint32_t> Ring::replicas(std::uint64_t position, std::uint32_t count) const {
   std::vector<std::uint32_t> found;
   const std::size_t wanted = std::min(count, servers_);
-  for (std::size_t i = first_after(ring_point(key)); found.size() < wanted; i = (i + 1) % points_.size()) {
+  for (std::size_t i = first_after(position); found.size() < wanted; i = (i + 1) % points_.size()) {
     if (std::find(found.begin(), found.end(), points_[i].server) == found.end()) {
       found.push_back(points_[i].server);
     }

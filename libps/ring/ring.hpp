@@ -23,7 +23,11 @@ class Ring {
   std::uint32_t owner(std::string_view key) const;
 
   /// The owner, then the next distinct servers clockwise: min(count, servers) of them.
-  std::vector<std::uint32_t> replicas(std::string_view key, std::uint32_t count) const;
+  std::vector<std::uint32_t> replicas(std::string_view key, std::uint32_t count) const {
+    return replicas(ring_point(key), count);
+  }
+  /// The same for a key at `position`.
+  std::vector<std::uint32_t> replicas(std::uint64_t position, std::uint32_t count) const;
 
  private:
   struct Point {

@@ -92,7 +92,7 @@ bool consistent(const View& view) {
   const bool known_workers = std::all_of(view.slice_worker.begin(), view.slice_worker.end(), [&](std::uint32_t worker) {
     return worker < view.workers.size() || worker == no_worker;
   });
-  return known_workers && (view.epoch.value == 0 || !view.servers.empty());
+  return known_workers && (view.epoch.value == 0 || (!view.servers.empty() && !view.settled_ring.empty()));
 }
 
 // The longest text that a field may have: identifiers are short, everything else is prose or a path. Both are bounded

@@ -19,7 +19,7 @@
 
 namespace ringps {
 
-inline constexpr std::uint32_t protocol_version = 1;
+inline constexpr std::uint32_t protocol_version = 2;
 
 enum class Role : std::uint8_t { coordinator = 0, server = 1, worker = 2, control = 3 };
 
@@ -33,18 +33,29 @@ enum class Kind : std::uint8_t {
   ack = 11,
   stale = 12,
   refused = 13,
+  // server → server
+  replicate = 20,
+  replicate_ack = 21,
+  compare = 22,
+  compared = 23,
+  handoff = 24,
+  handoff_ack = 25,
   // member or psctl → coordinator
   join = 30,
   heartbeat = 31,
   get_view = 32,
   leave = 33,
   suspect = 34,
+  replicas_ready = 35,
   blocks_written = 36,
   progress = 37,
   get_status = 38,
   failed = 39,
   checkpoint_missed = 40,
   stop_run = 41,
+  drain = 42,
+  add_processes = 43,
+  kill_process = 44,
   // coordinator → member or psctl
   joined = 50,
   heartbeat_answer = 51,
@@ -125,6 +136,7 @@ enum class RefusalReason : std::uint8_t {
   job_differs = 7,     ///< the sender was started with another configuration
   not_expected = 8,    ///< the run has no place for the sender
   removed = 9,         ///< this incarnation of the sender was removed; another one may join
+  retired = 10,        ///< the sender was drained: its part is done
 };
 
 struct Refused {
@@ -132,6 +144,69 @@ struct Refused {
   RefusalReason reason = RefusalReason::malformed;
   std::string text;  ///< what was found, what was expected
   static auto fields(auto& m) { return std::tie(m.reason, m.text); }
+};
+
+// ---- server → server ------------------------------------------------------------------------------------------------
+
+/// The reduced gradients of `iteration` for the blocks of `runs`; payload: their values, in order. It goes along `chain`
+/// (indices in the view's servers): the primary, then the replicas in the order of the ring, each of which applies it
+/// and passes it on, so that a later replica is never ahead of an earlier one. The last one answers the first.
+struct Replicate {
+  static constexpr Kind kind = Kind::replicate;
+  Iteration iteration;
+  RequestId ticket;                  ///< of the primary's
+  std::vector<std::uint32_t> chain;  ///< without repetition
+  std::uint32_t position = 1;        ///< of the receiver in the chain
+  std::vector<BlockRun> runs;
+  static auto fields(auto& m) { return std::tie(m.iteration, m.ticket, m.chain, m.position, m.runs); }
+};
+
+/// All of the chain have applied what was sent under `ticket`.
+struct ReplicateAck {
+  static constexpr Kind kind = Kind::replicate_ack;
+  RequestId ticket;
+  static auto fields(auto& m) { return std::tie(m.ticket); }
+};
+
+/// Which versions of these blocks does the receiver have? A primary asks all its replicas after each change of the view.
+struct Compare {
+  static constexpr Kind kind = Kind::compare;
+  RequestId ticket;
+  std::vector<BlockRun> runs;
+  static auto fields(auto& m) { return std::tie(m.ticket, m.runs); }
+};
+
+/// In Compared::versions: the block is not held.
+inline constexpr Iteration no_version{0xFFFFFFFFFFFFFFFF};
+
+struct Compared {
+  static constexpr Kind kind = Kind::compared;
+  RequestId ticket;
+  std::vector<Iteration> versions;  ///< of the blocks that were asked for, in order; no_version where not held
+  static auto fields(auto& m) { return std::tie(m.ticket, m.versions); }
+};
+
+/// One block's whole state.
+struct HandedBlock {
+  BlockRun run;  ///< of one block
+  Iteration version;
+  bool previous = false;  ///< whether the version before comes too
+  static auto fields(auto& b) { return std::tie(b.run, b.version, b.previous); }
+};
+
+/// Whole blocks for a new replica; payload: for each, the values and the optimizer state of its version, then those of
+/// the version before where that comes too.
+struct Handoff {
+  static constexpr Kind kind = Kind::handoff;
+  RequestId ticket;
+  std::vector<HandedBlock> blocks;
+  static auto fields(auto& m) { return std::tie(m.ticket, m.blocks); }
+};
+
+struct HandoffAck {
+  static constexpr Kind kind = Kind::handoff_ack;
+  RequestId ticket;
+  static auto fields(auto& m) { return std::tie(m.ticket); }
 };
 
 // ---- member or psctl → coordinator ----------------------------------------------------------------------------------
@@ -174,6 +249,14 @@ struct Suspect {
   static auto fields(auto& m) { return std::tie(m.server, m.incarnation); }
 };
 
+/// In epoch `epoch` every replica that the view asks for, of every block that the sender is primary for, has caught up.
+/// Acknowledged when a later view has come.
+struct ReplicasReady {
+  static constexpr Kind kind = Kind::replicas_ready;
+  Epoch epoch;
+  static auto fields(auto& m) { return std::tie(m.epoch); }
+};
+
 /// A file of a checkpoint, whole and on disk.
 struct WrittenFile {
   std::string name;        ///< within the checkpoint's folder
@@ -184,13 +267,14 @@ struct WrittenFile {
   static auto fields(auto& f) { return std::tie(f.name, f.optimizer, f.bytes, f.sha256, f.runs); }
 };
 
-/// The sender has written all its blocks of version `iteration`, which stem from the restore of `restore_epoch`.
+/// The sender has written all blocks of version `iteration` that are its own by View::owned_since.
 struct BlocksWritten {
   static constexpr Kind kind = Kind::blocks_written;
   Iteration iteration;
-  Epoch restore_epoch;
+  Epoch restore_epoch;  ///< the lineage that they stem from
+  Epoch owned_since;
   std::vector<WrittenFile> files;
-  static auto fields(auto& m) { return std::tie(m.iteration, m.restore_epoch, m.files); }
+  static auto fields(auto& m) { return std::tie(m.iteration, m.restore_epoch, m.owned_since, m.files); }
 };
 
 /// The sender heard of CheckpointBegin too late: some of its blocks had passed `iteration`.
@@ -229,7 +313,9 @@ struct Progress {
 
 struct GetStatus {
   static constexpr Kind kind = Kind::get_status;
-  static auto fields(auto&) { return std::tie(); }
+  bool launcher = false;          ///< the sender starts and ends the cluster's processes: orders are for it
+  std::uint64_t orders_done = 0;  ///< the launcher's: number of the last order that it has carried out
+  static auto fields(auto& m) { return std::tie(m.launcher, m.orders_done); }
 };
 
 /// The sender has met what no retry can mend: the run has to end with this error.
@@ -246,6 +332,29 @@ struct StopRun {
   static auto fields(auto& m) { return std::tie(m.cause); }
 };
 
+/// From psctl: let a server hand on what it holds, or a worker its slices, and then leave. Acknowledged as soon as the
+/// view that begins it is in the journal.
+struct Drain {
+  static constexpr Kind kind = Kind::drain;
+  std::string id;
+  static auto fields(auto& m) { return std::tie(m.id); }
+};
+
+/// From psctl: let the launcher start so many processes more.
+struct AddProcesses {
+  static constexpr Kind kind = Kind::add_processes;
+  Role role = Role::server;  ///< server or worker
+  std::uint32_t count = 1;
+  static auto fields(auto& m) { return std::tie(m.role, m.count); }
+};
+
+/// From psctl: let the launcher end a process with SIGKILL.
+struct KillProcess {
+  static constexpr Kind kind = Kind::kill_process;
+  std::string id;
+  static auto fields(auto& m) { return std::tie(m.id); }
+};
+
 // ---- coordinator → member or psctl ----------------------------------------------------------------------------------
 
 /// Heard. A view that names the sender makes it a member.
@@ -256,7 +365,14 @@ struct Joined {
 };
 
 /// How the run stands; the last word to those who did not hear the broadcast.
-enum class RunState : std::uint8_t { forming = 0, running = 1, completed = 2, interrupted = 3, failed = 4 };
+enum class RunState : std::uint8_t {
+  forming = 0,
+  running = 1,
+  completed = 2,
+  interrupted = 3,
+  failed = 4,
+  data_lost = 5,  ///< blocks were lost, and the job does not allow to go back to a checkpoint
+};
 
 struct HeartbeatAnswer {
   static constexpr Kind kind = Kind::heartbeat_answer;
@@ -319,10 +435,20 @@ struct FailureStatus {
   }
 };
 
+/// What the launcher is to do: start `count` processes, or kill one.
+struct LauncherOrder {
+  std::uint64_t number = 0;  ///< ascending
+  Role role = Role::server;
+  std::uint32_t count = 0;  ///< processes to start; 0: kill `id`
+  std::string id;
+  static auto fields(auto& o) { return std::tie(o.number, o.role, o.count, o.id); }
+};
+
 struct Status {
   static constexpr Kind kind = Kind::status;
   RunState state = RunState::forming;
-  std::string text;  ///< why the run ended, or what it waits for
+  std::string text;                  ///< why the run ended, or what it waits for
+  std::vector<std::string> waiting;  ///< who waits for what, in words
   View view;
   Iteration iteration;   ///< the newest that is known to be complete
   Iteration iterations;  ///< the last one of the job
@@ -332,9 +458,10 @@ struct Status {
   double loss = -1;
   std::vector<ProcessStatus> processes;
   std::vector<FailureStatus> failures;
+  std::vector<LauncherOrder> orders;  ///< that the launcher has not yet carried out
   static auto fields(auto& m) {
-    return std::tie(m.state, m.text, m.view, m.iteration, m.iterations, m.committed_checkpoint, m.refused_messages,
-                    m.accuracy, m.loss, m.processes, m.failures);
+    return std::tie(m.state, m.text, m.waiting, m.view, m.iteration, m.iterations, m.committed_checkpoint,
+                    m.refused_messages, m.accuracy, m.loss, m.processes, m.failures, m.orders);
   }
 };
 
@@ -371,8 +498,9 @@ struct Stop {
 // ---------------------------------------------------------------------------------------------------------------------
 
 using Body =
-    std::variant<Push, PushPull, Pull, Values, Ack, Stale, Refused, Join, Heartbeat, GetView, Leave, Suspect,
-                 BlocksWritten, CheckpointMissed, Progress, GetStatus, Failed, StopRun, Joined, HeartbeatAnswer,
+    std::variant<Push, PushPull, Pull, Values, Ack, Stale, Refused, Replicate, ReplicateAck, Compare, Compared, Handoff,
+                 HandoffAck, Join, Heartbeat, GetView, Leave, Suspect, ReplicasReady, BlocksWritten, CheckpointMissed,
+                 Progress, GetStatus, Failed, StopRun, Drain, AddProcesses, KillProcess, Joined, HeartbeatAnswer,
                  ViewAnswer, Probe, Status, ViewPublished, CheckpointBegin, CheckpointCommitted, Stop>;
 
 /// Who speaks, in which epoch, and which answer belongs to which request.
@@ -394,7 +522,8 @@ struct Message {
 
 /// Kinds whose second frame is required; all others must not have one.
 constexpr bool carries_values(Kind kind) {
-  return kind == Kind::push || kind == Kind::push_pull || kind == Kind::values;
+  return kind == Kind::push || kind == Kind::push_pull || kind == Kind::values || kind == Kind::replicate ||
+         kind == Kind::handoff;
 }
 
 }  // namespace ringps

@@ -76,6 +76,8 @@ int exit_code(const Ended& ended) {
       return exit_done;
     case RunState::interrupted:
       return exit_interrupted;
+    case RunState::data_lost:
+      return exit_data_lost;
     default:
       return exit_run_failed;
   }

@@ -10,7 +10,8 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr std::array<std::string_view, 4> role_names = {"coordinator", "server", "worker", "control"};
-constexpr std::array<std::string_view, 5> state_names = {"forming", "running", "completed", "interrupted", "failed"};
+constexpr std::array<std::string_view, 6> state_names = {"forming",     "running", "completed",
+                                                         "interrupted", "failed",  "data lost"};
 
 template <class Enum, std::size_t count>
 Enum by_name(const std::array<std::string_view, count>& names, const nlohmann::json& name) {

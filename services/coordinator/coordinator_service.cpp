@@ -194,6 +194,8 @@ int CoordinatorService::run() {
       return exit_done;
     case RunState::interrupted:
       return exit_interrupted;
+    case RunState::data_lost:
+      return report_error(exit_->text, exit_data_lost);
     default:
       return report_error(exit_->text, exit_run_failed);
   }

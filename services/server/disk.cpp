@@ -56,7 +56,7 @@ Disk::Done Disk::write(const Shard::WriteCheckpoint& order) const {
     return Broken{server_.value + " cannot write checkpoint " + std::to_string(order.iteration.value) + ": " +
                   files.error()};
   }
-  return Written{{order.iteration, order.restore_epoch, std::move(*files)}};
+  return Written{{order.iteration, order.restore_epoch, order.owned_since, std::move(*files)}};
 }
 
 Disk::Done Disk::restore(const Shard::RestoreBlocks& order) const {

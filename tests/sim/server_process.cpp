@@ -93,7 +93,7 @@ void ServerProcess::carry_out(const Shard::WriteCheckpoint& write) {
                              std::to_string(write.restore_epoch.value) + " by " + endpoint_of(host_);
     world_.store().write(name, std::move(file));
     tell(BlocksWritten{
-        write.iteration, write.restore_epoch, {{name, false, bytes, digest.hex(), shard_.table().runs(blocks)}}});
+        write.iteration, write.restore_epoch, write.owned_since, {{name, false, bytes, digest.hex(), shard_.table().runs(blocks)}}});
   });
 }
 

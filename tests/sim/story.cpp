@@ -1,13 +1,15 @@
 #include "tests/sim/story.hpp"
 
+#include <algorithm>
 #include <sstream>
 #include <type_traits>
 
 namespace ringps::sim {
 namespace {
 
-struct Words {
-  std::ostringstream& out;
+class Words {
+ public:
+  explicit Words(std::ostringstream& stream) : out(stream) {}
 
   void operator()(const Push& m) { out << "Push iteration " << m.iteration.value << " slice " << m.slice.value; }
   void operator()(const PushPull& m) {
@@ -21,6 +23,27 @@ struct Words {
   void operator()(const Ack& m) { out << "Ack " << m.iteration.value; }
   void operator()(const Stale& m) { out << "Stale: " << describe(m.view); }
   void operator()(const Refused& m) { out << "Refused: " << m.text; }
+  void operator()(const Replicate& m) {
+    out << "Replicate " << m.iteration.value << " ticket " << m.ticket.value << " to " << m.position << " of "
+        << m.chain.size() << ", " << blocks(m.runs) << " blocks";
+  }
+  void operator()(const ReplicateAck& m) { out << "ReplicateAck ticket " << m.ticket.value; }
+  void operator()(const Compare& m) { out << "Compare " << blocks(m.runs) << " blocks, ticket " << m.ticket.value; }
+  void operator()(const Compared& m) {
+    out << "Compared ticket " << m.ticket.value << ':';
+    for (const Iteration version : m.versions) {
+      version == no_version ? out << " none" : out << ' ' << version.value;
+    }
+  }
+  void operator()(const Handoff& m) {
+    out << "Handoff ticket " << m.ticket.value << ", " << m.blocks.size() << " blocks, the first of version "
+        << (m.blocks.empty() ? 0 : m.blocks.front().version.value);
+  }
+  void operator()(const HandoffAck& m) { out << "HandoffAck ticket " << m.ticket.value; }
+  void operator()(const ReplicasReady& m) { out << "ReplicasReady in epoch " << m.epoch.value; }
+  void operator()(const Drain& m) { out << "Drain " << m.id; }
+  void operator()(const AddProcesses& m) { out << "AddProcesses " << m.count; }
+  void operator()(const KillProcess& m) { out << "KillProcess " << m.id; }
   void operator()(const Join&) { out << "Join"; }
   void operator()(const Heartbeat& m) { out << "Heartbeat iteration " << m.iteration.value << ' ' << m.waiting_for; }
   void operator()(const GetView&) { out << "GetView"; }
@@ -48,6 +71,17 @@ struct Words {
   void operator()(const CheckpointBegin& m) { out << "CheckpointBegin " << m.iteration.value; }
   void operator()(const CheckpointCommitted& m) { out << "CheckpointCommitted " << m.iteration.value; }
   void operator()(const Stop& m) { out << "Stop: " << m.cause; }
+
+ private:
+  std::ostringstream& out;
+
+  static std::uint64_t blocks(const std::vector<BlockRun>& runs) {
+    std::uint64_t count = 0;
+    for (const BlockRun& run : runs) {
+      count += run.count;
+    }
+    return count;
+  }
 };
 
 }  // namespace
@@ -66,7 +100,9 @@ std::string describe(const View& view) {
   std::ostringstream out;
   out << "epoch " << view.epoch.value << " [";
   for (const ServerMember& server : view.servers) {
-    out << server.id.value << ' ';
+    const bool settled = std::find(view.settled_ring.begin(), view.settled_ring.end(),
+                                   RingMember{server.id, server.incarnation}) != view.settled_ring.end();
+    out << (settled ? "" : "+") << (server.stays ? "" : "-") << server.id.value << ' ';
   }
   out << '|';
   for (const WorkerMember& worker : view.workers) {

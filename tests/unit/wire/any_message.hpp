@@ -42,6 +42,7 @@ void fill(T& value) {
   }
   if constexpr (std::is_same_v<T, View>) {
     value.servers.emplace_back();
+    value.settled_ring.emplace_back();
     for (std::uint32_t& worker : value.slice_worker) {
       worker = value.workers.empty() ? no_worker : worker % static_cast<std::uint32_t>(value.workers.size());
     }
