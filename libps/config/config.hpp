@@ -90,13 +90,16 @@ struct TimeoutConfig {
 struct ClusterConfig {
   enum class Transport : std::uint8_t { tcp, ipc };
   enum class Restart : std::uint8_t { needed, always, never };
+  enum class OnDataLoss : std::uint8_t { rollback, stop };
 
   std::uint32_t servers = 1;
   std::uint32_t workers = 1;
+  std::uint32_t min_workers = 1;
   WorkerScope worker_scope = WorkerScope::all;
   std::uint32_t virtual_nodes = 100;
   std::uint32_t block_elements = 65536;
   std::uint32_t replicas = 1;
+  OnDataLoss on_data_loss = OnDataLoss::rollback;
   Transport transport = Transport::tcp;
   std::string host = "127.0.0.1";
   Restart restart = Restart::needed;
@@ -111,13 +114,16 @@ struct ClusterConfig {
     return std::tuple{
         schema::shared("servers", &S::servers, {1, 1024}, "server0, server1 …: they hold the model"),
         schema::shared("workers", &S::workers, {1, 4096}, "worker0, worker1 …; with worker_scope server: per server"),
+        schema::shared("min_workers", &S::min_workers, {1, 4096}, "training waits while fewer of them are there"),
         schema::shared("worker_scope", &S::worker_scope,
                        "all: each worker's gradient goes to all servers and is averaged; server: a worker belongs to "
                        "one server, and gradients are summed"),
         schema::shared("virtual_nodes", &S::virtual_nodes, {1, 10'000}, "points of a server on the hash ring"),
-        schema::shared("block_elements", &S::block_elements, {1, 1U << 24U},
+        schema::shared("block_elements", &S::block_elements, {1, 1U << 20U},
                        "consecutive elements of a tensor that are placed together"),
-        schema::shared("replicas", &S::replicas, {1, 5}, "servers that hold each block; this version has 1 only"),
+        schema::shared("replicas", &S::replicas, {1, 5}, "servers that hold each block"),
+        schema::shared("on_data_loss", &S::on_data_loss,
+                       "when no replica of a block is left: go back to the last checkpoint, or stop with exit code 5"),
         schema::local("transport", &S::transport, "between the processes"),
         schema::local("host", &S::host, "address that the processes bind"),
         schema::local("restart", &S::restart,
@@ -157,6 +163,7 @@ struct TrainConfig {
   OptimizerConfig optimizer;
   Consistency consistency = Consistency::bsp;
   std::uint64_t refresh_interval = 1;
+  bool speculate = false;
 
   static constexpr auto fields() {
     using S = TrainConfig;
@@ -168,6 +175,8 @@ struct TrainConfig {
         schema::shared("consistency", &S::consistency, "bsp: synchronous; this version has bsp only"),
         schema::shared("refresh_interval", &S::refresh_interval, {1, iterations_max},
                        "iterations between two moments at which workers take new weights"),
+        schema::shared("speculate", &S::speculate,
+                       "whether a worker that has nothing to do computes a slow one's slice as well"),
     };
   }
   friend bool operator==(const TrainConfig&, const TrainConfig&) = default;
@@ -306,6 +315,10 @@ constexpr auto names(ClusterConfig::Transport) {
 constexpr auto names(ClusterConfig::Restart) {
   using enum ClusterConfig::Restart;
   return schema::Names<ClusterConfig::Restart, 3>{{{"needed", needed}, {"always", always}, {"never", never}}};
+}
+constexpr auto names(ClusterConfig::OnDataLoss) {
+  using enum ClusterConfig::OnDataLoss;
+  return schema::Names<ClusterConfig::OnDataLoss, 2>{{{"rollback", rollback}, {"stop", stop}}};
 }
 constexpr auto names(OptimizerKind) {
   return schema::Names<OptimizerKind, 2>{{{"sgd", OptimizerKind::sgd}, {"momentum", OptimizerKind::momentum}}};

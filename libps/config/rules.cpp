@@ -60,12 +60,6 @@ void check_model(const ModelConfig& model, Report& report) {
 }
 
 void check_not_in_this_version(const Config& config, Report& report) {
-  if (report.sound("cluster.replicas") && config.cluster.replicas > 1) {
-    report.problem("cluster.replicas",
-                   fmt::format("more than 1 replica is not in this version, which restores a lost server from the last "
-                               "checkpoint; expected 1, found {}",
-                               config.cluster.replicas));
-  }
   if (report.sound("train.consistency") && config.train.consistency != TrainConfig::Consistency::bsp) {
     report.problem("train.consistency",
                    fmt::format("{} is not in this version, which trains synchronously; expected bsp",
@@ -89,9 +83,29 @@ void check_timeouts(const TimeoutConfig& timeouts, Report& report) {
   }
 }
 
+void check_min_workers(const ClusterConfig& cluster, Report& report) {
+  if (all_sound(report, {"cluster.min_workers", "cluster.workers", "cluster.servers", "cluster.worker_scope"}) &&
+      cluster.min_workers > cluster.total_workers()) {
+    report.problem("cluster.min_workers", fmt::format("training would never begin; expected at most the number of "
+                                                      "workers, which is {}, found {}",
+                                                      cluster.total_workers(), cluster.min_workers));
+  }
+}
+
 void check_worker_scope(const Config& config, Report& report) {
   if (!report.sound("cluster.worker_scope") || config.cluster.worker_scope != WorkerScope::server) {
     return;
+  }
+  if (report.sound("cluster.replicas") && config.cluster.replicas > 1) {
+    report.problem("cluster.replicas",
+                   fmt::format("with cluster.worker_scope: server a block leaves with its server and its workers, and "
+                               "comes back from the last checkpoint; expected 1, found {}",
+                               config.cluster.replicas));
+  }
+  if (report.sound("train.speculate") && config.train.speculate) {
+    report.problem(
+        "train.speculate",
+        "not possible with cluster.worker_scope: server, where a slice belongs to one worker; expected false");
   }
   const std::uint32_t workers = config.cluster.total_workers();
   const std::uint32_t slices = config.train.slices;
@@ -188,6 +202,7 @@ void check_rules(const Config& config, Report& report) {
   check_model(config.model, report);
   check_not_in_this_version(config, report);
   check_timeouts(config.cluster.timeouts, report);
+  check_min_workers(config.cluster, report);
   check_worker_scope(config, report);
   check_faults(config, report);
 }

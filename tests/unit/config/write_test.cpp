@@ -2,6 +2,7 @@
 
 #include <rapidcheck.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "libps/config/schema.hpp"
@@ -64,8 +65,8 @@ Config any_config() {
   randomise(config, {});
   config.name = "any";
   config.cluster.host = "::1";
-  config.cluster.replicas = 1;
   config.cluster.worker_scope = WorkerScope::all;
+  config.cluster.min_workers = std::min(config.cluster.min_workers, config.cluster.workers);
   config.cluster.restart = ClusterConfig::Restart::needed;
   config.cluster.timeouts.heartbeat_interval_ms = 1;
   config.cluster.timeouts.probe_timeout_ms = 2;
