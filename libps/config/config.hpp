@@ -10,6 +10,7 @@
 #include <tuple>
 #include <vector>
 
+#include "libps/config/fault_config.hpp"
 #include "libps/config/schema.hpp"
 #include "libps/core/job.hpp"
 #include "libps/model/model.hpp"
@@ -218,21 +219,6 @@ struct CheckpointConfig {
   friend bool operator==(const CheckpointConfig&, const CheckpointConfig&) = default;
 };
 
-/// A process that the launcher kills on purpose.
-struct FaultConfig {
-  std::uint64_t at_iteration = 0;
-  std::string kill;
-
-  static constexpr auto fields() {
-    using S = FaultConfig;
-    return std::tuple{
-        schema::local("at_iteration", &S::at_iteration, {1, iterations_max}, "when"),
-        schema::local("kill", &S::kill, "which process, as in server4 or worker2"),
-    };
-  }
-  friend bool operator==(const FaultConfig&, const FaultConfig&) = default;
-};
-
 struct VerifyConfig {
   bool fault_free = false;
 
@@ -269,6 +255,7 @@ struct Config {
   EvaluateConfig evaluate;
   CheckpointConfig checkpoint;
   std::vector<FaultConfig> faults;
+  RandomFaultConfig random_faults;
   VerifyConfig verify;
   OutputConfig output;
 
@@ -283,8 +270,11 @@ struct Config {
         schema::section("train", &S::train, "how it learns"),
         schema::section("evaluate", &S::evaluate, "how often accuracy is measured, and on what"),
         schema::section("checkpoint", &S::checkpoint, "how often the model is written to disk"),
-        schema::local("faults", &S::faults,
-                      "processes that are killed on purpose: [{at_iteration: 60, kill: server4}]"),
+        schema::local(
+            "faults", &S::faults,
+            "what is done to the cluster on purpose: [{at_iteration: 60, kill: server4}]; configs/faults.yaml "
+            "shows all kinds"),
+        schema::section("random_faults", &S::random_faults, "the same at random moments, from a seed"),
         schema::section("verify", &S::verify, "what is checked after the run"),
         schema::section("output", &S::output, "what the run leaves behind"),
     };

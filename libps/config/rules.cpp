@@ -3,13 +3,10 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
-#include <charconv>
 #include <initializer_list>
-#include <optional>
-#include <set>
 #include <string>
-#include <string_view>
 
+#include "libps/config/fault_rules.hpp"
 #include "libps/config/text.hpp"
 
 namespace ringps::config_detail {
@@ -120,78 +117,6 @@ void check_worker_scope(const Config& config, Report& report) {
         "verify.fault_free",
         "not possible with cluster.worker_scope: server, because a server that is removed takes its workers' "
         "contributions with it; use worker_scope: all");
-  }
-}
-
-/// The N of "serverN", written without leading zeros.
-std::optional<std::uint64_t> index_after(std::string_view prefix, std::string_view name) {
-  if (!name.starts_with(prefix)) {
-    return std::nullopt;
-  }
-  const std::string_view digits = name.substr(prefix.size());
-  std::uint64_t index = 0;
-  const auto [end, status] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
-  const bool whole = status == std::errc() && end == digits.data() + digits.size() && std::to_string(index) == digits;
-  return whole ? std::optional(index) : std::nullopt;
-}
-
-bool exists(const std::string& process, const ClusterConfig& cluster) {
-  const auto server = index_after("server", process);
-  const auto worker = index_after("worker", process);
-  return (server && *server < cluster.servers) || (worker && *worker < cluster.total_workers());
-}
-
-std::string first_to_last(std::string_view role, std::uint32_t count) {
-  return count == 1 ? fmt::format("{}0", role) : fmt::format("{0}0 … {0}{1}", role, count - 1);
-}
-
-void check_fault(const std::string& path, const FaultConfig& fault, const Config& config, Report& report) {
-  const std::string at_path = path + ".at_iteration";
-  const std::string kill_path = path + ".kill";
-  const auto& cluster = config.cluster;
-  if (report.sound(at_path) && report.sound("train.iterations") &&
-      (fault.at_iteration == 0 || fault.at_iteration > config.train.iterations)) {
-    report.problem(at_path,
-                   fmt::format("expected an iteration from 1 to the last one, {}; found {}", config.train.iterations,
-                               report.was_given(at_path) ? std::to_string(fault.at_iteration) : "none"));
-  }
-  if (report.sound(kill_path) && all_sound(report, {"cluster.servers", "cluster.workers", "cluster.worker_scope"}) &&
-      !exists(fault.kill, cluster)) {
-    report.problem(kill_path, fmt::format("expected one of {}, {}; found {}", first_to_last("server", cluster.servers),
-                                          first_to_last("worker", cluster.total_workers()),
-                                          fault.kill.empty() ? "none" : single_quoted(fault.kill)));
-  }
-}
-
-/// With restart: never, somebody of each role has to be left. Needs faults that are sound.
-void check_survivors(const Config& config, Report& report) {
-  std::set<std::string> servers;
-  std::set<std::string> workers;
-  for (const auto& fault : config.faults) {
-    (fault.kill.starts_with("server") ? servers : workers).insert(fault.kill);
-  }
-  const bool no_server = servers.size() == config.cluster.servers;
-  if (no_server || workers.size() == config.cluster.total_workers()) {
-    report.problem("faults", fmt::format("every {} is killed, and with cluster.restart: never none comes back; use "
-                                         "restart: needed, or leave one",
-                                         no_server ? "server" : "worker"));
-  }
-}
-
-void check_faults(const Config& config, Report& report) {
-  if (!report.sound("faults")) {
-    return;
-  }
-  bool sound = all_sound(report, {"cluster.servers", "cluster.workers", "cluster.worker_scope", "cluster.restart"});
-  for (std::size_t i = 0; i < config.faults.size(); ++i) {
-    const std::string path = fmt::format("faults[{}]", i);
-    if (report.sound(path)) {
-      check_fault(path, config.faults[i], config, report);
-    }
-    sound = sound && report.sound(path) && report.sound(path + ".kill");
-  }
-  if (sound && config.cluster.restart == ClusterConfig::Restart::never) {
-    check_survivors(config, report);
   }
 }
 

@@ -83,8 +83,8 @@ std::string home_of(const Config& config, const std::string& worker) {
 std::vector<std::uint64_t> kills_of(const Config& config, const std::string& id) {
   std::vector<std::uint64_t> iterations;
   for (const FaultConfig& fault : config.faults) {
-    if (fault.kill == id) {
-      iterations.push_back(fault.at_iteration);
+    if (fault.kill == id && fault.at_iteration) {
+      iterations.push_back(*fault.at_iteration);
     }
   }
   std::sort(iterations.begin(), iterations.end());

@@ -7,8 +7,7 @@ TEST_CASE("an override replaces what the file says") {
   CHECK(loaded(text, {"cluster.servers=5"}).cluster.servers == 5);
   CHECK(loaded(text, {"cluster.servers=5", "cluster.servers=6"}).cluster.servers == 6);
   CHECK(loaded(text, {"faults=[]"}).faults.empty());
-  CHECK(loaded(text, {"faults=[{at_iteration: 40, kill: worker0}]"}).faults ==
-        std::vector<FaultConfig>{{40, "worker0"}});
+  CHECK(loaded(text, {"faults=[{at_iteration: 40, kill: worker0}]"}).faults == std::vector{kill_at(40, "worker0")});
   CHECK(loaded(text, {"name=other", "model.kind=mlp", "model.hidden=[32, 16]"}).model.hidden.size() == 2);
   CHECK(loaded(text, {"train.optimizer.learning_rate=0.5"}).train.optimizer.learning_rate == 0.5);
   CHECK(loaded(text, {"output.results=a=b.json"}).output.results == "a=b.json");

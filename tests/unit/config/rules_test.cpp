@@ -73,31 +73,6 @@ TEST_CASE("with worker_scope: server there is one slice for each worker, and no 
   CHECK(loaded("verify: {fault_free: true}\ntrain: {refresh_interval: 5}").verify.fault_free);
 }
 
-TEST_CASE("a fault names a process that exists and an iteration that is reached") {
-  const std::string cluster = "cluster: {servers: 3, workers: 2}\ntrain: {iterations: 50}\n";
-  loaded(cluster + "faults: [{at_iteration: 50, kill: server2}, {at_iteration: 1, kill: worker1}]");
-  const auto name = GENERATE(as<std::string>{}, "server3", "worker2", "server", "server-1", "server01", "Server1", "3",
-                             "coordinator", "server1x", "server18446744073709551616");
-  CHECK(problems(cluster + "faults: [{at_iteration: 50, kill: " + name + "}]") ==
-        "t.yaml:3:35: faults[0].kill: expected one of server0 … server2, worker0 … worker1; found '" + name + "'");
-  CHECK_THAT(problems(cluster + "faults: [{at_iteration: 51, kill: server0}]"),
-             Catch::Contains("t.yaml:3:25: faults[0].at_iteration: expected an iteration from 1 to the last one, 50"));
-  CHECK_THAT(problems(cluster + "faults: [{kill: server0}]"), Catch::EndsWith("found none"));
-}
-
-TEST_CASE("workers of all servers exist with worker_scope: server") {
-  loaded("cluster: {servers: 3, workers: 2, worker_scope: server}\nfaults: [{at_iteration: 1, kill: worker5}]");
-}
-
-TEST_CASE("with restart: never somebody has to be left") {
-  const std::string faults = "faults: [{at_iteration: 1, kill: server0}, {at_iteration: 2, kill: server1}]\n";
-  CHECK_THAT(problems(faults + "cluster: {servers: 2, restart: never}"), Catch::Contains("every server is killed"));
-  loaded(faults + "cluster: {servers: 3, restart: never}");
-  loaded(faults + "cluster: {servers: 2, restart: needed}");
-  CHECK_THAT(problems("faults: [{at_iteration: 1, kill: worker0}]\ncluster: {restart: never}"),
-             Catch::Contains("every worker is killed"));
-}
-
 TEST_CASE("rules about a value that is wrong by itself are not reported as well") {
   CHECK(problems("cluster: {servers: many, worker_scope: server}\ntrain: {slices: 5}\n"
                  "faults: [{at_iteration: 1, kill: server7}]") ==
