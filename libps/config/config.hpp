@@ -10,6 +10,7 @@
 #include <tuple>
 #include <vector>
 
+#include "libps/config/fault_config.hpp"
 #include "libps/config/schema.hpp"
 #include "libps/core/job.hpp"
 #include "libps/model/model.hpp"
@@ -90,13 +91,16 @@ struct TimeoutConfig {
 struct ClusterConfig {
   enum class Transport : std::uint8_t { tcp, ipc };
   enum class Restart : std::uint8_t { needed, always, never };
+  enum class OnDataLoss : std::uint8_t { rollback, stop };
 
   std::uint32_t servers = 1;
   std::uint32_t workers = 1;
+  std::uint32_t min_workers = 1;
   WorkerScope worker_scope = WorkerScope::all;
   std::uint32_t virtual_nodes = 100;
   std::uint32_t block_elements = 65536;
   std::uint32_t replicas = 1;
+  OnDataLoss on_data_loss = OnDataLoss::rollback;
   Transport transport = Transport::tcp;
   std::string host = "127.0.0.1";
   Restart restart = Restart::needed;
@@ -111,13 +115,16 @@ struct ClusterConfig {
     return std::tuple{
         schema::shared("servers", &S::servers, {1, 1024}, "server0, server1 …: they hold the model"),
         schema::shared("workers", &S::workers, {1, 4096}, "worker0, worker1 …; with worker_scope server: per server"),
+        schema::shared("min_workers", &S::min_workers, {1, 4096}, "training waits while fewer of them are there"),
         schema::shared("worker_scope", &S::worker_scope,
                        "all: each worker's gradient goes to all servers and is averaged; server: a worker belongs to "
                        "one server, and gradients are summed"),
         schema::shared("virtual_nodes", &S::virtual_nodes, {1, 10'000}, "points of a server on the hash ring"),
-        schema::shared("block_elements", &S::block_elements, {1, 1U << 24U},
+        schema::shared("block_elements", &S::block_elements, {1, 1U << 20U},
                        "consecutive elements of a tensor that are placed together"),
-        schema::shared("replicas", &S::replicas, {1, 5}, "servers that hold each block; this version has 1 only"),
+        schema::shared("replicas", &S::replicas, {1, 5}, "servers that hold each block"),
+        schema::shared("on_data_loss", &S::on_data_loss,
+                       "when no replica of a block is left: go back to the last checkpoint, or stop with exit code 5"),
         schema::local("transport", &S::transport, "between the processes"),
         schema::local("host", &S::host, "address that the processes bind"),
         schema::local("restart", &S::restart,
@@ -157,6 +164,7 @@ struct TrainConfig {
   OptimizerConfig optimizer;
   Consistency consistency = Consistency::bsp;
   std::uint64_t refresh_interval = 1;
+  bool speculate = false;
 
   static constexpr auto fields() {
     using S = TrainConfig;
@@ -168,6 +176,8 @@ struct TrainConfig {
         schema::shared("consistency", &S::consistency, "bsp: synchronous; this version has bsp only"),
         schema::shared("refresh_interval", &S::refresh_interval, {1, iterations_max},
                        "iterations between two moments at which workers take new weights"),
+        schema::shared("speculate", &S::speculate,
+                       "whether a worker that has nothing to do computes a slow one's slice as well"),
     };
   }
   friend bool operator==(const TrainConfig&, const TrainConfig&) = default;
@@ -209,21 +219,6 @@ struct CheckpointConfig {
   friend bool operator==(const CheckpointConfig&, const CheckpointConfig&) = default;
 };
 
-/// A process that the launcher kills on purpose.
-struct FaultConfig {
-  std::uint64_t at_iteration = 0;
-  std::string kill;
-
-  static constexpr auto fields() {
-    using S = FaultConfig;
-    return std::tuple{
-        schema::local("at_iteration", &S::at_iteration, {1, iterations_max}, "when"),
-        schema::local("kill", &S::kill, "which process, as in server4 or worker2"),
-    };
-  }
-  friend bool operator==(const FaultConfig&, const FaultConfig&) = default;
-};
-
 struct VerifyConfig {
   bool fault_free = false;
 
@@ -260,6 +255,7 @@ struct Config {
   EvaluateConfig evaluate;
   CheckpointConfig checkpoint;
   std::vector<FaultConfig> faults;
+  RandomFaultConfig random_faults;
   VerifyConfig verify;
   OutputConfig output;
 
@@ -274,8 +270,11 @@ struct Config {
         schema::section("train", &S::train, "how it learns"),
         schema::section("evaluate", &S::evaluate, "how often accuracy is measured, and on what"),
         schema::section("checkpoint", &S::checkpoint, "how often the model is written to disk"),
-        schema::local("faults", &S::faults,
-                      "processes that are killed on purpose: [{at_iteration: 60, kill: server4}]"),
+        schema::local(
+            "faults", &S::faults,
+            "what is done to the cluster on purpose: [{at_iteration: 60, kill: server4}]; configs/faults.yaml "
+            "shows all kinds"),
+        schema::section("random_faults", &S::random_faults, "the same at random moments, from a seed"),
         schema::section("verify", &S::verify, "what is checked after the run"),
         schema::section("output", &S::output, "what the run leaves behind"),
     };
@@ -306,6 +305,10 @@ constexpr auto names(ClusterConfig::Transport) {
 constexpr auto names(ClusterConfig::Restart) {
   using enum ClusterConfig::Restart;
   return schema::Names<ClusterConfig::Restart, 3>{{{"needed", needed}, {"always", always}, {"never", never}}};
+}
+constexpr auto names(ClusterConfig::OnDataLoss) {
+  using enum ClusterConfig::OnDataLoss;
+  return schema::Names<ClusterConfig::OnDataLoss, 2>{{{"rollback", rollback}, {"stop", stop}}};
 }
 constexpr auto names(OptimizerKind) {
   return schema::Names<OptimizerKind, 2>{{{"sgd", OptimizerKind::sgd}, {"momentum", OptimizerKind::momentum}}};

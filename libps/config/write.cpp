@@ -22,9 +22,24 @@ inline constexpr bool is_list = false;
 template <class T>
 inline constexpr bool is_list<std::vector<T>> = true;
 template <class T>
+inline constexpr bool is_section_list = false;
+template <Section T>
+inline constexpr bool is_section_list<std::vector<T>> = true;
+template <class T>
 inline constexpr bool is_optional = false;
 template <class T>
 inline constexpr bool is_optional<std::optional<T>> = true;
+
+/// Calls `visit(field)` for what an entry of a list says: the rest of it are defaults, and would only hide that.
+template <Section S, class Visitor>
+void for_each_said(const S& entry, Visitor&& visit) {
+  const S defaults;
+  schema::for_each_field<S>([&](const auto& field) {
+    if (!(entry.*field.member == defaults.*field.member)) {
+      visit(field);
+    }
+  });
+}
 
 /// An optional that is not set is null.
 template <class T>
@@ -37,7 +52,13 @@ ordered_json json_of(const T& value) {
   } else if constexpr (is_list<T>) {
     ordered_json list = ordered_json::array();
     for (const auto& entry : value) {
-      list.push_back(json_of(entry));
+      if constexpr (is_section_list<T>) {
+        ordered_json object = ordered_json::object();
+        for_each_said(entry, [&](const auto& field) { object[std::string(field.key)] = json_of(entry.*field.member); });
+        list.push_back(std::move(object));
+      } else {
+        list.push_back(json_of(entry));
+      }
     }
     return list;
   } else if constexpr (is_optional<T>) {
@@ -54,7 +75,7 @@ template <class T>
 std::string yaml_of(const T& value) {
   std::string text;
   if constexpr (Section<T>) {
-    schema::for_each_field<T>([&](const auto& field) {
+    for_each_said(value, [&](const auto& field) {
       text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", field.key, yaml_of(value.*field.member));
     });
     return "{" + text + "}";

@@ -44,13 +44,13 @@ struct JobSpec {
   std::uint32_t virtual_nodes = 100;
   std::uint32_t replicas = 1;
 
-  std::uint32_t servers = 1;  ///< members that the first view waits for; named server0 …
-  std::uint32_t workers = 1;  ///< all workers of the job; named worker0 …
-  std::uint32_t min_workers = 1;   ///< with fewer nobody computes, and the run waits
-  bool stop_on_data_loss = false;  ///< whether lost blocks end the run; else it goes back to the last checkpoint
-  bool speculate = false;          ///< whether a worker with nothing to do races the slowest slices
+  std::uint32_t servers = 1;      ///< members that the first view waits for; named server0 …
+  std::uint32_t workers = 1;      ///< all workers of the job; named worker0 …
+  std::uint32_t min_workers = 1;  ///< training waits while the view has fewer
   std::uint32_t slices = 1;
   WorkerScope worker_scope = WorkerScope::all;
+  bool stop_on_data_loss = false;      ///< when no replica of a block is left: end the run, rather than roll it back
+  bool speculate = false;              ///< idle workers compute a slow one's slice as well
   std::uint64_t refresh_interval = 1;  ///< iterations between two moments at which workers take new weights
 
   Iteration iterations{1};  ///< the last one

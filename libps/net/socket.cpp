@@ -18,6 +18,12 @@ namespace {
 /// Below this a copy is cheaper than a reference-counted frame.
 constexpr std::size_t zero_copy_bytes_min = 16384;
 
+/// See connect_through; empty: none.
+std::string& proxy_of_process() {
+  static std::string proxy;
+  return proxy;
+}
+
 zmq::message_t payload_frame(const Payload& payload) {
   if (payload.size() < zero_copy_bytes_min) {
     return {payload.data(), payload.size()};
@@ -98,6 +104,9 @@ zmq::socket_t make_socket(zmq::context_t& context, zmq::socket_type type, int hw
   socket.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(limits::payload_bytes_max));
   socket.set(zmq::sockopt::reconnect_ivl, 20);
   socket.set(zmq::sockopt::reconnect_ivl_max, 500);
+  if (!proxy_of_process().empty()) {
+    socket.set(zmq::sockopt::socks_proxy, proxy_of_process());
+  }
   return socket;
 }
 
@@ -136,6 +145,10 @@ zmq::context_t make_context() {
   zmq::context_t context(1);
   context.set(zmq::ctxopt::blocky, 0);
   return context;
+}
+
+void connect_through(const std::string& proxy) {
+  proxy_of_process() = proxy;
 }
 
 int bulk_hwm(std::uint32_t message_bytes) {

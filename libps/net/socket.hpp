@@ -20,6 +20,10 @@ namespace ringps {
 /// A context whose end never waits for unsent messages.
 zmq::context_t make_context();
 
+/// From now on all sockets of this process connect over tcp through the SOCKS 5 proxy at HOST:PORT. For rehearsing
+/// failures of the network; to be called before there is any socket, and by nobody but main.
+void connect_through(const std::string& proxy);
+
 /// Called with the reason for each frame sequence that is no message of ours.
 using OnMalformed = std::function<void(const std::string& reason)>;
 

@@ -9,6 +9,7 @@
 #include "libps/config/job.hpp"
 #include "libps/config/load.hpp"
 #include "libps/config/write.hpp"
+#include "libps/net/socket.hpp"
 #include "services/common/job.hpp"
 
 namespace ringps {
@@ -25,6 +26,7 @@ void RoleOptions::add_to(CLI::App& app) {
 void RoleOptions::add_member_options(CLI::App& app) {
   app.add_option("--id", id, "name, unique in the cluster, ending in a number")->required();
   app.add_option("--coordinator", coordinator, "endpoint of the coordinator, as in tcp://10.0.0.1:7070")->required();
+  app.add_option("--proxy", proxy, "rehearse failures of the network: connect through this SOCKS 5 proxy, HOST:PORT");
   app.add_option("--kill-at", kill_at, "rehearse a failure: SIGKILL this process when it reaches this iteration");
 }
 
@@ -39,6 +41,7 @@ Result<Job> prepare(const RoleOptions& options) {
   if (auto configured = log::configure(options.id, options.log_level, options.log_format); !configured) {
     return Error{configured.error()};
   }
+  connect_through(options.proxy);
   auto config = load_config(options.config_file);
   if (!config) {
     return Error{config.error()};

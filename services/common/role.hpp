@@ -29,6 +29,7 @@ struct RoleOptions {
   std::string coordinator;  ///< servers and workers: endpoint of the coordinator's control socket
   std::string bind = "tcp://127.0.0.1:0";
   std::string advertise;  ///< host that others reach this one by; empty: the bound address
+  std::string proxy;      ///< SOCKS 5 proxy, HOST:PORT, through which to connect; empty: none
   std::string run_dir = ".";
   std::string log_level = "info";
   std::string log_format = "text";

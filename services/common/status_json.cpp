@@ -46,6 +46,37 @@ ordered_json failure_json(const FailureStatus& failure) {
           {"recovered_age", failure.recovered_age}};
 }
 
+ordered_json servers_json(const View& view) {
+  auto servers = ordered_json::array();
+  for (const ServerMember& server : view.servers) {
+    servers.push_back({{"id", server.id.value},
+                       {"incarnation", server.incarnation.value},
+                       {"endpoint", server.endpoint},
+                       {"stays", server.stays}});
+  }
+  return servers;
+}
+
+ordered_json workers_json(const View& view) {
+  auto workers = ordered_json::array();
+  for (const WorkerMember& worker : view.workers) {
+    workers.push_back({{"id", worker.id.value},
+                       {"incarnation", worker.incarnation.value},
+                       {"slices", view.slices_of(worker.id.value).size()}});
+  }
+  return workers;
+}
+
+ordered_json orders_json(const std::vector<LauncherOrder>& orders) {
+  auto list = ordered_json::array();
+  for (const LauncherOrder& order : orders) {
+    list.push_back(order.count == 0
+                       ? ordered_json{{"number", order.number}, {"kill", order.id}}
+                       : ordered_json{{"number", order.number}, {"add", name_of(order.role)}, {"count", order.count}});
+  }
+  return list;
+}
+
 FailureStatus parse_failure(const nlohmann::json& json) {
   FailureStatus failure;
   failure.role = by_name<Role>(role_names, json.at("role"));
@@ -82,6 +113,11 @@ ordered_json to_json(const Status& status) {
           {"text", status.text},
           {"epoch", status.view.epoch.value},
           {"cause", status.view.cause},
+          {"settled", status.view.settled()},
+          {"servers", servers_json(status.view)},
+          {"workers", workers_json(status.view)},
+          {"retired", status.view.retired},
+          {"waiting", status.waiting},
           {"iteration", status.iteration.value},
           {"iterations", status.iterations.value},
           {"committed_checkpoint", status.committed_checkpoint.value},
@@ -89,6 +125,7 @@ ordered_json to_json(const Status& status) {
           {"accuracy", status.accuracy < 0 ? ordered_json() : ordered_json(status.accuracy)},
           {"loss", status.accuracy < 0 ? ordered_json() : ordered_json(status.loss)},
           {"processes", processes},
+          {"orders", orders_json(status.orders)},
           {"failures", failures}};
 }
 

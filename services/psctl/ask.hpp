@@ -9,8 +9,8 @@
 
 namespace ringps {
 
-/// Asks again and again until an answer comes or `patience` is over. An error: nobody answers, or the answer is
-/// Refused.
+/// Asks again and again until an answer comes or `patience` is over; always as one request, so that whoever counts
+/// requests carries it out once. The answer may be Refused. An error: nobody answers.
 Result<Message> ask(const std::string& endpoint, const std::string& cluster, const Body& question, Duration patience);
 
 }  // namespace ringps

@@ -17,7 +17,8 @@ void add_validate(CLI::App& app, Action& action);
 void add_ring(CLI::App& app, Action& action);
 void add_checkpoint(CLI::App& app, Action& action);
 void add_data(CLI::App& app, Action& action);
-void add_status(CLI::App& app, Action& action);  ///< status, stop and health
+void add_status(CLI::App& app, Action& action);   ///< status, stop and health
+void add_members(CLI::App& app, Action& action);  ///< servers and workers
 void add_figures(CLI::App& app, Action& action);
 void add_completion(CLI::App& app, Action& action);
 

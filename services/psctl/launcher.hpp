@@ -13,6 +13,7 @@
 #include "libps/net/socket.hpp"
 #include "services/common/role.hpp"
 #include "services/psctl/lives.hpp"
+#include "services/psctl/orders.hpp"
 #include "services/psctl/plan.hpp"
 #include "services/psctl/process.hpp"
 #include "services/psctl/progress.hpp"
@@ -40,6 +41,8 @@ class Launcher {
   Outcome run();
 
  private:
+  static constexpr Duration ready_patience = std::chrono::seconds(15);
+
   struct Child {
     std::size_t life;  ///< index in lives_
     ChildProcess process;
@@ -58,15 +61,19 @@ class Launcher {
   void start(Role role, const std::string& id, const std::vector<std::string>& arguments,
              std::optional<std::uint64_t> kill_at, int pass);
   void on_coordinator_ready();
-  void connect(const std::string& control);
-
   void turn();
   void on_signal(int signal);
   void on_message(const Message& message);
+  void on_status(const Status& status);
+  void carry_out(const LauncherOrder& order);
+  void add(Role role, std::uint32_t count);
+  void kill(const std::string& id);
   void reap();
   void on_end(Life& life);
   void on_death(const Life& life);
   void on_exit(const Life& life);
+  void judge_exit();
+  bool is_retired(const std::string& id) const;
   void restart(const Life& life);
 
   void fail(ExitCode code, std::string text);
@@ -91,6 +98,8 @@ class Launcher {
   std::vector<Life> lives_;  ///< in order of their beginning
   std::vector<Child> children_;
   std::map<std::string, RestartBudget> budgets_;
+  OrderBook orders_;
+  NameSource names_;
   std::map<std::string, std::size_t> lives_of_;  ///< how many each id has had
   std::optional<DealerSocket> coordinator_;
   std::string control_;   ///< the coordinator's endpoint, once it is known
@@ -105,6 +114,7 @@ class Launcher {
   std::optional<ExitCode> code_;  ///< set by the first thing that decides how the run ends
   std::string text_;
   std::optional<ProcessExit> coordinator_exit_;
+  std::optional<Life> doubtful_exit_;  ///< of a member, with an error, until it is known whether the run was over
   Epoch seen_epoch_;
   std::optional<StatusSample> last_status_;
 };

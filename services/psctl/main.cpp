@@ -23,6 +23,7 @@ int main(int argc, char** argv) {
   add_checkpoint(app, action);
   add_data(app, action);
   add_status(app, action);
+  add_members(app, action);
   add_figures(app, action);
   add_completion(app, action);
 

@@ -17,8 +17,6 @@ namespace {
 /// The current and the previous version of each block, and one that is being made or written to a checkpoint.
 constexpr std::uint64_t versions_kept = 3;
 
-constexpr std::string_view coordinator_id = "coordinator";
-
 /// As a shell would need it.
 std::string quoted(const std::string& argument) {
   const auto plain = [](char c) {
@@ -85,8 +83,8 @@ std::string home_of(const Config& config, const std::string& worker) {
 std::vector<std::uint64_t> kills_of(const Config& config, const std::string& id) {
   std::vector<std::uint64_t> iterations;
   for (const FaultConfig& fault : config.faults) {
-    if (fault.kill == id) {
-      iterations.push_back(fault.at_iteration);
+    if (fault.kill == id && fault.at_iteration) {
+      iterations.push_back(*fault.at_iteration);
     }
   }
   std::sort(iterations.begin(), iterations.end());
@@ -115,7 +113,7 @@ std::vector<std::string> CommandLines::coordinator(const std::string& bind, int 
                                         "--config",
                                         config_file_,
                                         "--bind",
-                                        bind.empty() ? bind_endpoint(std::string(coordinator_id)) : bind,
+                                        bind.empty() ? bind_endpoint(coordinator_id) : bind,
                                         "--run-dir",
                                         run_dir_};
   if (ready_descriptor >= 0) {
@@ -176,7 +174,7 @@ std::string describe_plan(const Config& config, const CommandLines& command_line
                         kibibytes(load.model_bytes), kibibytes(load.in_flight_bytes));
   }
   text += "\nEndpoints (port 0: the system chooses one, which the view then names)\n";
-  text += fmt::format("{:<12} {}\n", coordinator_id, command_lines.bind_endpoint(std::string(coordinator_id)));
+  text += fmt::format("{:<12} {}\n", coordinator_id, command_lines.bind_endpoint(coordinator_id));
   for (const MemberName& member : members_of(config)) {
     text += fmt::format("{:<12} {}\n", member.id,
                         member.role == Role::server ? command_lines.bind_endpoint(member.id) : "connects only");

@@ -13,6 +13,8 @@
 
 namespace ringps {
 
+inline constexpr const char* coordinator_id = "coordinator";
+
 /// The programs of the roles.
 struct Programs {
   std::filesystem::path coordinator;

@@ -105,10 +105,19 @@ TEST_CASE("status, health and stop speak with a running cluster, and say when th
   CHECK(ask({"status"}).second.find("worker1") != std::string::npos);
   const auto json = nlohmann::json::parse(ask({"status", "--json"}).second);
   CHECK(json["state"] == "running");
+  CHECK(json["settled"] == true);
+  CHECK(json["waiting"].is_array());
+  REQUIRE(json["servers"].size() == 3);
+  CHECK(json["servers"][0]["stays"] == true);
   CHECK(ask({"health"}).first == 0);
   CHECK(ask({"health", "--id", "server2"}).first == 0);
   CHECK(ask({"health", "--id", "server9"}).first == 3);
+  CHECK(ask({"servers", "drain", "worker0"}).first == 2);
+  Psctl watching(bench, {"status", "--watch", "--run-dir", run_dir});
+  watching.wait_for_output("worker1");
   CHECK(ask({"stop"}).first == 0);
+  CHECK(watching.wait() == ProcessExit{false, 0});
+  CHECK(watching.output().find("interrupted: iteration") != std::string::npos);
   CHECK(psctl.wait() == ProcessExit{false, 130});
   CHECK(ask({"status"}).first == 3);
 }

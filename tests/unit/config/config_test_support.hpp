@@ -22,4 +22,12 @@ inline Config loaded(const std::string& text, const Overrides& overrides = {}) {
   return *config;
 }
 
+/// An entry of `faults`.
+inline FaultConfig kill_at(std::uint64_t iteration, const std::string& process) {
+  FaultConfig fault;
+  fault.at_iteration = iteration;
+  fault.kill = process;
+  return fault;
+}
+
 }  // namespace ringps

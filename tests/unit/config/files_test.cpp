@@ -50,7 +50,7 @@ TEST_CASE("the curves of figure 4 come from overrides") {
 
 TEST_CASE("the live demo is figure 4 with a failure") {
   Config demo = file("live_demo.yaml");
-  CHECK(demo.faults == std::vector<FaultConfig>{{60, "server4"}});
+  CHECK(demo.faults == std::vector{kill_at(60, "server4")});
   demo.faults.clear();
   const Config figure = file("figures/figure4.yaml");
   demo.name = figure.name;

@@ -51,6 +51,16 @@ checkpoint: {interval: 8, keep: 4, wait: true}
   CHECK(job.timeouts.form_timeout == std::chrono::milliseconds(5));
 }
 
+TEST_CASE("a job knows how many replicas and workers it needs, and what to do without them") {
+  const JobSpec job = make_job(loaded("cluster: {servers: 3, replicas: 2, workers: 4, min_workers: 3, on_data_loss: "
+                                      "stop}\ntrain: {speculate: true}"),
+                               {});
+  CHECK(job.replicas == 2);
+  CHECK(job.min_workers == 3);
+  CHECK(job.stop_on_data_loss);
+  CHECK(job.speculate);
+}
+
 TEST_CASE("the defaults of the configuration are those of the job") {
   const JobSpec job = make_job(loaded(""), {});
   const JobSpec plain;
@@ -59,6 +69,10 @@ TEST_CASE("the defaults of the configuration are those of the job") {
   CHECK(job.optimizer.learning_rate == plain.optimizer.learning_rate);
   CHECK(job.timeouts.failure_timeout == plain.timeouts.failure_timeout);
   CHECK(job.message_bytes == plain.message_bytes);
+  CHECK(job.replicas == plain.replicas);
+  CHECK(job.min_workers == plain.min_workers);
+  CHECK(job.stop_on_data_loss == plain.stop_on_data_loss);
+  CHECK(job.speculate == plain.speculate);
 }
 
 TEST_CASE("MNIST is looked for in data.path, or else in RINGPS_DATA and in the home folder") {

@@ -39,7 +39,7 @@ output: {curve: false}
   CHECK(config.cluster.total_workers() == 6);
   CHECK(config.train.optimizer.learning_rate == 1e-3);
   CHECK(config.train.optimizer.weight_decay == 0.5);
-  CHECK(config.faults == std::vector<FaultConfig>{{7, "worker5"}, {8, "server2"}});
+  CHECK(config.faults == std::vector{kill_at(7, "worker5"), kill_at(8, "server2")});
   CHECK_FALSE(config.output.curve);
 }
 
@@ -60,7 +60,7 @@ TEST_CASE("an unknown key is answered with the one that was meant, in its sectio
   CHECK(problems("bananas: 3\n") == "t.yaml:1:1: unknown key 'bananas'");
   CHECK(problems("faults: [{at_iteration: 1, kil: server0}]") ==
         "t.yaml:1:28: unknown key 'faults[0].kil' (did you mean 'kill'?)\n"
-        "t.yaml:1:10: faults[0].kill: expected one of server0, worker0; found none");
+        "t.yaml:1:10: faults[0]: expected exactly one of kill, pause, resume, cut, heal, slow, add, drain; found none");
 }
 
 TEST_CASE("a duplicate key is reported where it stands, with the place of the first") {

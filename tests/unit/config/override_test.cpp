@@ -7,8 +7,7 @@ TEST_CASE("an override replaces what the file says") {
   CHECK(loaded(text, {"cluster.servers=5"}).cluster.servers == 5);
   CHECK(loaded(text, {"cluster.servers=5", "cluster.servers=6"}).cluster.servers == 6);
   CHECK(loaded(text, {"faults=[]"}).faults.empty());
-  CHECK(loaded(text, {"faults=[{at_iteration: 40, kill: worker0}]"}).faults ==
-        std::vector<FaultConfig>{{40, "worker0"}});
+  CHECK(loaded(text, {"faults=[{at_iteration: 40, kill: worker0}]"}).faults == std::vector{kill_at(40, "worker0")});
   CHECK(loaded(text, {"name=other", "model.kind=mlp", "model.hidden=[32, 16]"}).model.hidden.size() == 2);
   CHECK(loaded(text, {"train.optimizer.learning_rate=0.5"}).train.optimizer.learning_rate == 0.5);
   CHECK(loaded(text, {"output.results=a=b.json"}).output.results == "a=b.json");
@@ -37,8 +36,8 @@ TEST_CASE("problems of overrides name the override, and come together with those
 }
 
 TEST_CASE("a rule that an override breaks is reported at the override") {
-  CHECK_THAT(problems("cluster: {replicas: 1}", {"cluster.replicas=2"}),
-             Catch::StartsWith("<override 'cluster.replicas=2'>: cluster.replicas: more than 1 replica"));
+  CHECK_THAT(problems("train: {consistency: bsp}", {"train.consistency=ssp"}),
+             Catch::StartsWith("<override 'train.consistency=ssp'>: train.consistency: ssp is not"));
   CHECK_THAT(problems("faults: [{at_iteration: 9, kill: server0}]", {"faults=[{kill: server0}]"}),
              Catch::StartsWith("<override 'faults=[{kill: server0}]'>: faults[0].at_iteration: ") &&
                  Catch::EndsWith("found none"));

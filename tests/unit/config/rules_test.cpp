@@ -30,13 +30,25 @@ TEST_CASE("only an mlp has hidden layers, from 1 to 8") {
 }
 
 TEST_CASE("what is named but not in this version says so") {
-  CHECK(problems("cluster: {replicas: 2}") ==
-        "t.yaml:1:21: cluster.replicas: more than 1 replica is not in this version, which restores a lost server from "
-        "the last checkpoint; expected 1, found 2");
-  CHECK_THAT(problems("cluster: {replicas: 6}"), Catch::Contains("expected a whole number from 1 to 5"));
   CHECK(problems("train: {consistency: ssp}") ==
         "t.yaml:1:22: train.consistency: ssp is not in this version, which trains synchronously; expected bsp");
   CHECK_THAT(problems("train: {consistency: asp}"), Catch::Contains("asp is not in this version"));
+}
+
+TEST_CASE("a block has 1 to 5 replicas, and its state fits in one message") {
+  CHECK(loaded("cluster: {replicas: 5, block_elements: 1048576}").cluster.replicas == 5);
+  CHECK_THAT(problems("cluster: {replicas: 6}"), Catch::Contains("expected a whole number from 1 to 5"));
+  CHECK_THAT(problems("cluster: {block_elements: 1048577}"),
+             Catch::Contains("expected a whole number from 1 to 1048576"));
+}
+
+TEST_CASE("no more workers are waited for than there are") {
+  CHECK(loaded("cluster: {workers: 3, min_workers: 3}").cluster.min_workers == 3);
+  CHECK(loaded("cluster: {workers: 2, servers: 2, worker_scope: server, min_workers: 4}").cluster.min_workers == 4);
+  CHECK(
+      problems("cluster: {workers: 3, min_workers: 4}") ==
+      "t.yaml:1:36: cluster.min_workers: training would never begin; expected at most the number of workers, which is "
+      "3, found 4");
 }
 
 TEST_CASE("timeouts have to be in order") {
@@ -55,32 +67,10 @@ TEST_CASE("with worker_scope: server there is one slice for each worker, and no 
       "workers = 6, found 5");
   CHECK(loaded(scope + "train: {slices: 6, refresh_interval: 5}").train.slices == 6);
   CHECK_THAT(problems(scope + "verify: {fault_free: true}"), Catch::StartsWith("t.yaml:2:22: verify.fault_free: not"));
+  CHECK_THAT(problems("cluster: {worker_scope: server, servers: 3, replicas: 2}"),
+             Catch::StartsWith("t.yaml:1:55: cluster.replicas: with") && Catch::EndsWith("expected 1, found 2"));
+  CHECK_THAT(problems(scope + "train: {speculate: true}"), Catch::StartsWith("t.yaml:2:20: train.speculate: not"));
   CHECK(loaded("verify: {fault_free: true}\ntrain: {refresh_interval: 5}").verify.fault_free);
-}
-
-TEST_CASE("a fault names a process that exists and an iteration that is reached") {
-  const std::string cluster = "cluster: {servers: 3, workers: 2}\ntrain: {iterations: 50}\n";
-  loaded(cluster + "faults: [{at_iteration: 50, kill: server2}, {at_iteration: 1, kill: worker1}]");
-  const auto name = GENERATE(as<std::string>{}, "server3", "worker2", "server", "server-1", "server01", "Server1", "3",
-                             "coordinator", "server1x", "server18446744073709551616");
-  CHECK(problems(cluster + "faults: [{at_iteration: 50, kill: " + name + "}]") ==
-        "t.yaml:3:35: faults[0].kill: expected one of server0 … server2, worker0 … worker1; found '" + name + "'");
-  CHECK_THAT(problems(cluster + "faults: [{at_iteration: 51, kill: server0}]"),
-             Catch::Contains("t.yaml:3:25: faults[0].at_iteration: expected an iteration from 1 to the last one, 50"));
-  CHECK_THAT(problems(cluster + "faults: [{kill: server0}]"), Catch::EndsWith("found none"));
-}
-
-TEST_CASE("workers of all servers exist with worker_scope: server") {
-  loaded("cluster: {servers: 3, workers: 2, worker_scope: server}\nfaults: [{at_iteration: 1, kill: worker5}]");
-}
-
-TEST_CASE("with restart: never somebody has to be left") {
-  const std::string faults = "faults: [{at_iteration: 1, kill: server0}, {at_iteration: 2, kill: server1}]\n";
-  CHECK_THAT(problems(faults + "cluster: {servers: 2, restart: never}"), Catch::Contains("every server is killed"));
-  loaded(faults + "cluster: {servers: 3, restart: never}");
-  loaded(faults + "cluster: {servers: 2, restart: needed}");
-  CHECK_THAT(problems("faults: [{at_iteration: 1, kill: worker0}]\ncluster: {restart: never}"),
-             Catch::Contains("every worker is killed"));
 }
 
 TEST_CASE("rules about a value that is wrong by itself are not reported as well") {

@@ -2,6 +2,7 @@
 
 #include <rapidcheck.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "libps/config/schema.hpp"
@@ -58,14 +59,47 @@ void randomise(std::vector<T>& list, const schema::Range<T>& range) {
   }
 }
 
+/// One of its actions.
+FaultConfig any_fault(const Config& config) {
+  FaultConfig fault;
+  if (*rc::gen::arbitrary<bool>()) {
+    fault.at_iteration = *rc::gen::inRange<std::uint64_t>(1, config.train.iterations + 1);
+  } else {
+    fault.at_seconds = *rc::gen::inRange(0, 4000) / 8.0;
+  }
+  switch (*rc::gen::inRange(0, 5)) {
+    case 0:
+      fault.kill = "server0";
+      break;
+    case 1:
+      fault.pause = "worker0";
+      fault.for_seconds = *rc::gen::inRange(1, 80) / 8.0;
+      break;
+    case 2:
+      fault.cut = {"all", "coordinator"};
+      fault.one_way = *rc::gen::arbitrary<bool>();
+      break;
+    case 3:
+      fault.slow = {"workers", "servers"};
+      fault.bytes_per_second = *rc::gen::inRange<std::uint64_t>(1, 1'000'000);
+      break;
+    default:
+      fault.add = any_name<FaultConfig::Added>();
+      fault.count = *rc::gen::inRange<std::uint32_t>(1, 9);
+      break;
+  }
+  return fault;
+}
+
 /// Any configuration that keeps the rules of several keys.
 Config any_config() {
   Config config;
   randomise(config, {});
   config.name = "any";
   config.cluster.host = "::1";
-  config.cluster.replicas = 1;
   config.cluster.worker_scope = WorkerScope::all;
+  config.cluster.transport = ClusterConfig::Transport::tcp;
+  config.cluster.min_workers = std::min(config.cluster.min_workers, config.cluster.workers);
   config.cluster.restart = ClusterConfig::Restart::needed;
   config.cluster.timeouts.heartbeat_interval_ms = 1;
   config.cluster.timeouts.probe_timeout_ms = 2;
@@ -80,7 +114,7 @@ Config any_config() {
     config.model.hidden.clear();
   }
   for (auto& fault : config.faults) {
-    fault = {*rc::gen::inRange<std::uint64_t>(1, config.train.iterations + 1), "server0"};
+    fault = any_fault(config);
   }
   return config;
 }
@@ -127,9 +161,10 @@ TEST_CASE("the canonical text changes with what must be the same everywhere, and
     INFO(shared);
     CHECK(with(shared) != base);
   }
-  for (const char* local : {"data.path=/x", "cluster.transport=ipc", "cluster.host=0.0.0.0", "cluster.restart=never",
-                            "checkpoint.keep=3", "checkpoint.resume=latest", "verify.fault_free=true",
-                            "output.results=x", "output.run_dir=y", "faults=[{at_iteration: 1, kill: server0}]"}) {
+  for (const char* local :
+       {"data.path=/x", "cluster.transport=ipc", "cluster.host=0.0.0.0", "cluster.restart=never", "checkpoint.keep=3",
+        "checkpoint.resume=latest", "verify.fault_free=true", "output.results=x", "output.run_dir=y",
+        "faults=[{at_iteration: 1, kill: server0}]", "random_faults.seed=4"}) {
     INFO(local);
     CHECK(with(local) == base);
   }
