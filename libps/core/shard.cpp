@@ -240,8 +240,11 @@ void Shard::dispatch(const Route& from, Message message, Effects& effects) {
     on_contribution(from, message, *push, false, effects);
   } else if (const auto* pull = std::get_if<Pull>(&message.body)) {
     on_pull(from, message, *pull, effects);
+  } else if (const auto* ask_missing = std::get_if<AskMissing>(&message.body)) {
+    on_ask_missing(from, message, *ask_missing, effects);
   } else {
-    refuse(from, envelope.request, RefusalReason::malformed, "a worker may send Push, PushPull and Pull", effects);
+    refuse(from, envelope.request, RefusalReason::malformed, "a worker may send Push, PushPull, Pull and AskMissing",
+           effects);
   }
 }
 
@@ -397,6 +400,22 @@ void Shard::let_go(Contribution& contribution) {
     kept_free_.push_back(contribution.message);
   }
   contribution = {};
+}
+
+void Shard::on_ask_missing(const Route& from, const Message& message, const AskMissing& ask, Effects& effects) {
+  std::vector<bool> lacks(slices_.size(), false);
+  for (const Local local : owned_) {
+    for (std::size_t slot = 0; blocks_[local].version.next() == ask.iteration && slot < slices_.size(); ++slot) {
+      lacks[slot] = lacks[slot] || contributions_[local * slices_.size() + slot].values == nullptr;
+    }
+  }
+  Missing missing{ask.iteration, {}};
+  for (std::size_t slot = 0; slot < slices_.size(); ++slot) {
+    if (lacks[slot]) {
+      missing.slices.push_back(slices_[slot]);
+    }
+  }
+  reply(from, message.envelope.request, std::move(missing), {}, effects);
 }
 
 void Shard::on_pull(const Route& from, const Message& message, const Pull& pull, Effects& effects) {

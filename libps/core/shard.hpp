@@ -220,6 +220,7 @@ class Shard {
   template <class Request>
   void on_contribution(const Route& from, const Message& message, const Request& request, bool want_values,
                        Effects& effects);
+  void on_ask_missing(const Route& from, const Message& message, const AskMissing& ask, Effects& effects);
   void on_pull(const Route& from, const Message& message, const Pull& pull, Effects& effects);
   bool locate(const std::vector<BlockRun>& runs, std::vector<Local>& blocks, std::size_t& elements, const Route& from,
               const Message& message, Effects& effects);

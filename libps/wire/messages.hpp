@@ -28,11 +28,13 @@ enum class Kind : std::uint8_t {
   push = 1,
   pull = 2,
   push_pull = 3,
+  ask_missing = 4,
   // server → worker
   values = 10,
   ack = 11,
   stale = 12,
   refused = 13,
+  missing = 14,
   // server → server
   replicate = 20,
   replicate_ack = 21,
@@ -103,6 +105,13 @@ struct Pull {
   static auto fields(auto& m) { return std::tie(m.iteration, m.want_values, m.runs); }
 };
 
+/// Which slices has `iteration` not got yet? From a worker that has nothing to do and may race the slowest one.
+struct AskMissing {
+  static constexpr Kind kind = Kind::ask_missing;
+  Iteration iteration;
+  static auto fields(auto& m) { return std::tie(m.iteration); }
+};
+
 // ---- server → worker ------------------------------------------------------------------------------------------------
 
 /// Payload: the blocks of the request at version `iteration`, in the request's order.
@@ -117,6 +126,14 @@ struct Ack {
   static constexpr Kind kind = Kind::ack;
   Iteration iteration;
   static auto fields(auto& m) { return std::tie(m.iteration); }
+};
+
+/// The slices that some block of the server's still waits for; none if it does not wait for `iteration`.
+struct Missing {
+  static constexpr Kind kind = Kind::missing;
+  Iteration iteration;
+  std::vector<SliceId> slices;  ///< ascending
+  static auto fields(auto& m) { return std::tie(m.iteration, m.slices); }
 };
 
 /// Your epoch is old and your request changed nothing: here is the view.
@@ -498,8 +515,8 @@ struct Stop {
 // ---------------------------------------------------------------------------------------------------------------------
 
 using Body =
-    std::variant<Push, PushPull, Pull, Values, Ack, Stale, Refused, Replicate, ReplicateAck, Compare, Compared, Handoff,
-                 HandoffAck, Join, Heartbeat, GetView, Leave, Suspect, ReplicasReady, BlocksWritten, CheckpointMissed,
+    std::variant<Push, PushPull, Pull, AskMissing, Values, Ack, Missing, Stale, Refused, Replicate, ReplicateAck,
+                 Compare, Compared, Handoff, HandoffAck, Join, Heartbeat, GetView, Leave, Suspect, ReplicasReady, BlocksWritten, CheckpointMissed,
                  Progress, GetStatus, Failed, StopRun, Drain, AddProcesses, KillProcess, Joined, HeartbeatAnswer,
                  ViewAnswer, Probe, Status, ViewPublished, CheckpointBegin, CheckpointCommitted, Stop>;
 

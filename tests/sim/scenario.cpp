@@ -69,6 +69,7 @@ JobSpec make_job(Dice& dice, std::uint64_t seed) {
     job.refresh_interval = dice.between(2, 3);
     job.checkpoint.interval = job.refresh_interval * dice.between(0, 2);
   }
+  job.speculate = job.worker_scope == WorkerScope::all && job.refresh_interval == 1 && dice.one_in(4);
   job.message_bytes = static_cast<std::uint32_t>(dice.pick({16U, 64U, 256U, 4096U}));
   job.timeouts = make_timeouts(dice);
   return job;

@@ -366,5 +366,24 @@ TEST_CASE("a shard says what it waits for") {
   CHECK_THAT(t.shard.waiting_for(), Catch::Contains("folder"));
 }
 
+TEST_CASE("whoever asks is told which slices an iteration lacks, and a race's second contribution is dropped") {
+  ShardTest t;
+  t.view(make_view(t.job, 1, 1, 2));
+  t.say(t.push(1, 0, 0.5F));
+  Message ask{t.envelope("worker0", 7, 1), AskMissing{Iteration{1}}, {}};
+  t.say(ask);
+  CHECK(t.reply<Missing>().slices == std::vector<SliceId>{SliceId{1}});
+  ask.body = AskMissing{Iteration{2}};
+  t.say(ask);
+  CHECK(t.reply<Missing>().slices.empty());
+  Message race = t.push(1, 1, 0.5F);
+  race.envelope.sender = "worker0";
+  t.say(race);
+  CHECK(t.shard.version() == Iteration{1});
+  t.say(t.push(1, 1, 0.5F));
+  CHECK(t.shard.version() == Iteration{1});
+  CHECK(t.shard.counters().duplicates == 3);
+}
+
 }  // namespace
 }  // namespace ringps
