@@ -169,7 +169,7 @@ void ClientCore::begin_iteration(Time now, Effects& effects) {
     return;
   }
   phase_ = Phase::training;
-  last_iteration_ = now - began_;
+  last_iteration_ = began_ == Time{} ? Duration{} : now - began_;
   began_ = now;
   race_.reset();
   race_at_ = job_.speculate && slices_.empty() ? now + race_patience(last_iteration_ / 2) : time_never;

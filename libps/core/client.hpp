@@ -145,11 +145,11 @@ class ClientCore {
   std::map<SliceId, std::shared_ptr<const Floats>> gradients_;  ///< of iteration version_ + 1, by slice
 
   // With JobSpec::speculate: racing a slow worker for one of its slices.
-  Time began_;                    ///< this iteration
-  Duration last_iteration_{};     ///< how long the one before took
-  Time race_at_ = time_never;     ///< when to ask for a slice to race for
-  RequestId race_request_;        ///< 0: none under way
-  std::optional<SliceId> race_;   ///< another worker's slice that this one computes too
+  Time began_;                   ///< this iteration
+  Duration last_iteration_{};    ///< how long the one before took
+  Time race_at_ = time_never;    ///< when to ask for a slice to race for
+  RequestId race_request_;       ///< 0: none under way
+  std::optional<SliceId> race_;  ///< another worker's slice that this one computes too
 
   std::map<RequestId, Request> requests_;  ///< unanswered
   RequestId last_request_;

@@ -159,7 +159,8 @@ bool Coordinator::change_view(Time now, View next, bool roll_back, Effects& effe
   sort_naturally(next.servers);
   next.epoch = view_.epoch.next();
   if (lost && job_.stop_on_data_loss) {
-    stop(now, RunState::data_lost, next.cause + "; no replica is left of some blocks, and on_data_loss is stop", effects);
+    stop(now, RunState::data_lost, next.cause + "; no replica is left of some blocks, and on_data_loss is stop",
+         effects);
     return true;
   }
   if (roll_back) {
@@ -312,8 +313,7 @@ void Coordinator::drain(Time now, const Route& from, const Message& message, con
     refuse_with("'" + id + "' is the last server that stays; add another one first");
   } else if (worker && view_.workers.size() <= job_.min_workers) {
     refuse_with("'" + id + "' is one of the last " + std::to_string(view_.workers.size()) +
-                " workers, and cluster.min_workers is " + std::to_string(job_.min_workers) +
-                "; add another one first");
+                " workers, and cluster.min_workers is " + std::to_string(job_.min_workers) + "; add another one first");
   } else {
     View next = view_;
     next.cause = id + " is drained";

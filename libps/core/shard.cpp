@@ -49,9 +49,9 @@ void Shard::on_view(Time now, const View& view, Effects& effects) {
   const bool new_owners = view.owned_since != view_.owned_since;
   const Placement placement(view, table_, job_.virtual_nodes, job_.replicas);
   if (placement.digest() != view.placement_digest || placement.lost()) {
-    effects.push_back(Tell{Failed{"the placement that " + id_.value + " computes from view " +
-                                  std::to_string(view.epoch.value) +
-                                  " is not the one that the view's digest stands for: the programs differ"}});
+    effects.push_back(
+        Tell{Failed{"the placement that " + id_.value + " computes from view " + std::to_string(view.epoch.value) +
+                    " is not the one that the view's digest stands for: the programs differ"}});
     return;
   }
   view_ = view;

@@ -106,9 +106,9 @@ class Shard {
 
   /// What the shard holds for others.
   struct Load {
-    std::size_t parked = 0;   ///< messages that wait for a view or a restore
-    std::size_t waiting = 0;  ///< requests that wait for an iteration
-    std::size_t kept = 0;     ///< payloads that are not reduced yet
+    std::size_t parked = 0;       ///< messages that wait for a view or a restore
+    std::size_t waiting = 0;      ///< requests that wait for an iteration
+    std::size_t kept = 0;         ///< payloads that are not reduced yet
     std::size_t replicating = 0;  ///< gradients that replicas have not answered
   };
   Load load() const {
@@ -169,9 +169,9 @@ class Shard {
     BlockBuffer previous;  ///< of version - 1; null right after a restore
     BlockBuffer spare;     ///< the one before, to be written again once nobody else holds it
     // The primary's:
-    bool committed = false;     ///< whether all holders are known to have `version`
-    bool replicating = false;   ///< `version` has been sent along the chain and not been answered
-    std::uint32_t chain = none;  ///< index in chains_; none: there is nobody to send to
+    bool committed = false;         ///< whether all holders are known to have `version`
+    bool replicating = false;       ///< `version` has been sent along the chain and not been answered
+    std::uint32_t chain = none;     ///< index in chains_; none: there is nobody to send to
     std::vector<Replica> replicas;  ///< holders, then newcomers, in the order of the rings
     Iteration held;                 ///< newest version that was kept for a checkpoint
   };
@@ -197,8 +197,8 @@ class Shard {
     std::uint32_t chain = none;
     Time deadline;
   };
-  /// A request that is answered when `iteration` of all its blocks is committed. It hangs in the list of the first block
-  /// that has not (Block::first_waiter), so applying a block looks only at those who wait for it first.
+  /// A request that is answered when `iteration` of all its blocks is committed. It hangs in the list of the first
+  /// block that has not (Block::first_waiter), so applying a block looks only at those who wait for it first.
   struct Waiter {
     Route from;
     std::string sender;
@@ -295,9 +295,9 @@ class Shard {
 
   // Follows from the view.
   View view_;
-  std::uint32_t self_ = none;     ///< index in the view
-  std::vector<Local> local_of_;   ///< per BlockId: index in blocks_, or none
-  std::vector<Local> owned_;      ///< those that this server is primary for, ascending
+  std::uint32_t self_ = none;    ///< index in the view
+  std::vector<Local> local_of_;  ///< per BlockId: index in blocks_, or none
+  std::vector<Local> owned_;     ///< those that this server is primary for, ascending
 
   // The model and what is on its way into it.
   bool restored_ = false;
@@ -311,10 +311,10 @@ class Shard {
   Iteration newest_;
 
   // Replication, of the current epoch.
-  std::vector<Peer> peers_;                        ///< per server of the view
+  std::vector<Peer> peers_;                         ///< per server of the view
   std::vector<std::vector<std::uint32_t>> chains_;  ///< distinct ones: this server, then replicas in sync
-  std::vector<Batch> batches_;                     ///< per chain: not sent yet
-  std::map<RequestId, Outstanding> outstanding_;   ///< by ticket
+  std::vector<Batch> batches_;                      ///< per chain: not sent yet
+  std::map<RequestId, Outstanding> outstanding_;    ///< by ticket
   RequestId last_ticket_;
   std::size_t unsynced_ = 0;  ///< replicas of owned blocks that are not in sync
   Time next_handoff_;         ///< to a newcomer: handing over takes half the time at most

@@ -260,8 +260,8 @@ void Shard::add_to_batch(Local local, std::span<const float> gradient, Effects& 
 void Shard::send_batch(std::uint32_t chain, Effects& effects) {
   last_ticket_ = last_ticket_.next();
   Batch batch = std::exchange(batches_[chain], {});
-  const auto [at, added] = outstanding_.emplace(
-      last_ticket_, Outstanding{std::move(batch), chain, now_ + job_.timeouts.request_timeout});
+  const auto [at, added] =
+      outstanding_.emplace(last_ticket_, Outstanding{std::move(batch), chain, now_ + job_.timeouts.request_timeout});
   send_outstanding(last_ticket_, at->second, effects);
 }
 
@@ -336,7 +336,8 @@ bool Shard::on_replicate(std::uint32_t from, const Message& message, const Repli
   const auto& chain = replicate.chain;
   const std::uint32_t position = replicate.position;
   const auto blocks = held(replicate.runs);
-  if (!blocks || position == 0 || position >= chain.size() || chain.size() > view_.servers.size() || chain[position] != self_ || chain[position - 1] != from ||
+  if (!blocks || position == 0 || position >= chain.size() || chain.size() > view_.servers.size() ||
+      chain[position] != self_ || chain[position - 1] != from ||
       std::any_of(chain.begin(), chain.end(), [&](std::uint32_t server) { return server >= view_.servers.size(); })) {
     return false;
   }

@@ -165,9 +165,10 @@ struct Refused {
 
 // ---- server → server ------------------------------------------------------------------------------------------------
 
-/// The reduced gradients of `iteration` for the blocks of `runs`; payload: their values, in order. It goes along `chain`
-/// (indices in the view's servers): the primary, then the replicas in the order of the ring, each of which applies it
-/// and passes it on, so that a later replica is never ahead of an earlier one. The last one answers the first.
+/// The reduced gradients of `iteration` for the blocks of `runs`; payload: their values, in order. It goes along
+/// `chain` (indices in the view's servers): the primary, then the replicas in the order of the ring, each of which
+/// applies it and passes it on, so that a later replica is never ahead of an earlier one. The last one answers the
+/// first.
 struct Replicate {
   static constexpr Kind kind = Kind::replicate;
   Iteration iteration;
@@ -185,7 +186,8 @@ struct ReplicateAck {
   static auto fields(auto& m) { return std::tie(m.ticket); }
 };
 
-/// Which versions of these blocks does the receiver have? A primary asks all its replicas after each change of the view.
+/// Which versions of these blocks does the receiver have? A primary asks all its replicas after each change of the
+/// view.
 struct Compare {
   static constexpr Kind kind = Kind::compare;
   RequestId ticket;
@@ -514,11 +516,11 @@ struct Stop {
 
 // ---------------------------------------------------------------------------------------------------------------------
 
-using Body =
-    std::variant<Push, PushPull, Pull, AskMissing, Values, Ack, Missing, Stale, Refused, Replicate, ReplicateAck,
-                 Compare, Compared, Handoff, HandoffAck, Join, Heartbeat, GetView, Leave, Suspect, ReplicasReady, BlocksWritten, CheckpointMissed,
-                 Progress, GetStatus, Failed, StopRun, Drain, AddProcesses, KillProcess, Joined, HeartbeatAnswer,
-                 ViewAnswer, Probe, Status, ViewPublished, CheckpointBegin, CheckpointCommitted, Stop>;
+using Body = std::variant<Push, PushPull, Pull, AskMissing, Values, Ack, Missing, Stale, Refused, Replicate,
+                          ReplicateAck, Compare, Compared, Handoff, HandoffAck, Join, Heartbeat, GetView, Leave,
+                          Suspect, ReplicasReady, BlocksWritten, CheckpointMissed, Progress, GetStatus, Failed, StopRun,
+                          Drain, AddProcesses, KillProcess, Joined, HeartbeatAnswer, ViewAnswer, Probe, Status,
+                          ViewPublished, CheckpointBegin, CheckpointCommitted, Stop>;
 
 /// Who speaks, in which epoch, and which answer belongs to which request.
 struct Envelope {

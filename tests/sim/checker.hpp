@@ -27,7 +27,7 @@ struct Evidence {
   const Reference& reference;
   const Store& store;
   Iteration resume_from;
-  std::uint32_t workers;   ///< that there may be at one time
+  std::uint32_t workers;  ///< that there may be at one time
   bool bits_hold = true;  ///< false once a server with slices of its own was lost: then they go with it
 };
 

@@ -57,7 +57,9 @@ JobSpec make_job(Dice& dice, std::uint64_t seed) {
   job.block_elements = static_cast<std::uint32_t>(dice.between(1, 16));
   job.virtual_nodes = dice.pick({1U, 4U, 16U});
   set_members(dice, job);
-  job.min_workers = dice.one_in(8) && job.worker_scope == WorkerScope::all ? static_cast<std::uint32_t>(dice.between(1, job.workers)) : 1;
+  job.min_workers = dice.one_in(8) && job.worker_scope == WorkerScope::all
+                        ? static_cast<std::uint32_t>(dice.between(1, job.workers))
+                        : 1;
   job.iterations = Iteration{dice.between(1, 40)};
   job.optimizer.kind = dice.one_in(2) ? OptimizerKind::sgd : OptimizerKind::momentum;
   job.optimizer.weight_decay = dice.one_in(2) ? 0.0F : 0.01F;
@@ -92,10 +94,26 @@ NetworkManners make_network(Dice& dice) {
 
 FaultKind make_kind(Dice& dice) {
   using enum FaultKind;
-  return dice.pick({crash,     crash,       crash,      crash_in_effects, crash_in_effects, crash_in_effects,
-                    pause,     pause,       slow,       reconnect,        cut,              cut_one_way,
-                    isolate,   clock_jump,  disk_fails, join,             join,             drain,
-                    drain,     dice.one_in(3) ? crash_all_servers : crash});
+  return dice.pick({crash,
+                    crash,
+                    crash,
+                    crash_in_effects,
+                    crash_in_effects,
+                    crash_in_effects,
+                    pause,
+                    pause,
+                    slow,
+                    reconnect,
+                    cut,
+                    cut_one_way,
+                    isolate,
+                    clock_jump,
+                    disk_fails,
+                    join,
+                    join,
+                    drain,
+                    drain,
+                    dice.one_in(3) ? crash_all_servers : crash});
 }
 
 Fault make_fault(Dice& dice, const Scenario& scenario, Duration window) {
@@ -112,7 +130,8 @@ Fault make_fault(Dice& dice, const Scenario& scenario, Duration window) {
   fault.for_good = dice.one_in(6);
   if (fault.kind == FaultKind::join && scenario.more_servers + scenario.more_workers > 0) {
     const auto nth = static_cast<std::uint32_t>(dice.below(scenario.more_servers + scenario.more_workers));
-    fault.host = nth < scenario.more_servers ? 1 + job.servers + nth : 1 + servers + job.workers + nth - scenario.more_servers;
+    fault.host =
+        nth < scenario.more_servers ? 1 + job.servers + nth : 1 + servers + job.workers + nth - scenario.more_servers;
     return fault;
   }
   // A connection has the coordinator or a server at its far end.
@@ -127,9 +146,19 @@ Fault make_fault(Dice& dice, const Scenario& scenario, Duration window) {
 }  // namespace
 
 const char* name_of(FaultKind kind) {
-  static constexpr const char* names[fault_kinds] = {
-      "crash",       "crash between effects", "crash of all servers", "pause",        "slowness",
-      "broken connection", "cut", "cut one way", "isolation", "clock jump", "failing disk", "join", "drain"};
+  static constexpr const char* names[fault_kinds] = {"crash",
+                                                     "crash between effects",
+                                                     "crash of all servers",
+                                                     "pause",
+                                                     "slowness",
+                                                     "broken connection",
+                                                     "cut",
+                                                     "cut one way",
+                                                     "isolation",
+                                                     "clock jump",
+                                                     "failing disk",
+                                                     "join",
+                                                     "drain"};
   return names[static_cast<std::size_t>(kind)];
 }
 
@@ -169,8 +198,8 @@ Scenario make_scenario(std::uint64_t seed) {
 std::string summary(const Scenario& scenario) {
   const JobSpec& job = scenario.job;
   std::ostringstream text;
-  text << "seed " << scenario.seed << ": " << job.servers << '+' << scenario.more_servers << " servers, " << job.replicas
-       << " replicas, " << job.workers << '+' << scenario.more_workers << " workers, " << job.slices
+  text << "seed " << scenario.seed << ": " << job.servers << '+' << scenario.more_servers << " servers, "
+       << job.replicas << " replicas, " << job.workers << '+' << scenario.more_workers << " workers, " << job.slices
        << " slices" << (job.worker_scope == WorkerScope::server ? " by server" : "") << ", " << job.iterations.value
        << " iterations, checkpoint every " << job.checkpoint.interval << (job.checkpoint.wait ? " (waits)" : "")
        << ", refresh every " << job.refresh_interval << ", evaluation every " << job.evaluate_interval << ", "

@@ -114,8 +114,10 @@ void ServerProcess::carry_out(const Shard::WriteCheckpoint& write) {
                              std::to_string(write.restore_epoch.value) + ", owned since " +
                              std::to_string(write.owned_since.value) + ", by " + endpoint_of(host_);
     world_.store().write(name, std::move(file));
-    tell(BlocksWritten{
-        write.iteration, write.restore_epoch, write.owned_since, {{name, false, bytes, digest.hex(), shard_.table().runs(blocks)}}});
+    tell(BlocksWritten{write.iteration,
+                       write.restore_epoch,
+                       write.owned_since,
+                       {{name, false, bytes, digest.hex(), shard_.table().runs(blocks)}}});
   });
 }
 

@@ -29,8 +29,7 @@ World::World(const Scenario& scenario, bool tell_story)
     : scenario_(scenario),
       tell_story_(tell_story),
       reference_(scenario.job),
-      evidence_{scenario.job, reference_, store_, scenario.resume_from,
-                scenario.job.workers + scenario.more_workers},
+      evidence_{scenario.job, reference_, store_, scenario.resume_from, scenario.job.workers + scenario.more_workers},
       checkers_(make_checkers(evidence_)),
       network_(*this, scenario.network, scenario.seed),
       dice_(scenario.seed, "world"),
@@ -312,7 +311,8 @@ void World::drain(Host& host) {
     return;
   }
   host.asked_to_go = true;
-  const Message message{{job().cluster, Role::control, "psctl", Incarnation{1}, {}, RequestId{1}}, Drain{host.name}, {}};
+  const Message message{
+      {job().cluster, Role::control, "psctl", Incarnation{1}, {}, RequestId{1}}, Drain{host.name}, {}};
   after(to, Duration{}, [&to, message] { to.process->on_message("psctl", message); });
 }
 

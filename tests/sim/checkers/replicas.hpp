@@ -152,9 +152,9 @@ class AcknowledgedIsReplicated : public Checker {
       const bool has_it = at != has.versions.end() && at->second >= version;
       if (has.lineage <= view.restore.epoch && !(has.lineage == view.restore.epoch && has_it) &&
           version > view.restore.iteration) {  // what a lineage begins with is on the disk
-        violated("4 (what is acknowledged is replicated)",
-                 server.id.value + " lacks version " + std::to_string(version.value) + " of block " +
-                     std::to_string(block.value) + ", and " + why);
+        violated("4 (what is acknowledged is replicated)", server.id.value + " lacks version " +
+                                                               std::to_string(version.value) + " of block " +
+                                                               std::to_string(block.value) + ", and " + why);
       }
     }
   }

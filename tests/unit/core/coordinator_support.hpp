@@ -66,7 +66,9 @@ class CoordinatorTest {
     const BlockTable table(job.tensors, job.block_elements);
     const Placement placement(view, table, job.virtual_nodes, job.replicas);
     const auto runs = table.runs(placement.owned(*view.server_index(server)));
-    say(server, BlocksWritten{Iteration{iteration}, view.restore.epoch, view.owned_since, {{server + ".values", false, 1, digest, runs}}},
+    say(server,
+        BlocksWritten{
+            Iteration{iteration}, view.restore.epoch, view.owned_since, {{server + ".values", false, 1, digest, runs}}},
         request);
   }
   void committed(std::uint64_t iteration) {

@@ -91,9 +91,8 @@ class Cluster {
   }
   template <class T>
   std::size_t answered() const {
-    return static_cast<std::size_t>(std::count_if(answers.begin(), answers.end(), [](const Message& m) {
-      return std::holds_alternative<T>(m.body);
-    }));
+    return static_cast<std::size_t>(std::count_if(answers.begin(), answers.end(),
+                                                  [](const Message& m) { return std::holds_alternative<T>(m.body); }));
   }
   /// What the n-th server has of the block; no_version if nothing.
   Iteration version(std::size_t n) {
@@ -308,9 +307,8 @@ TEST_CASE("gradients that do not follow on what a replica has, or come from the 
   const View view = c.view(1, {0, 1, 2, 3}, {0, 1, 2, 3});
   const auto index = [&](std::size_t n) { return *view.server_index(c.name(n)); };
   const auto say = [&](std::size_t from, Body body) {
-    const Message message{{"test", Role::server, c.name(from), Incarnation{1}, Epoch{1}, {}},
-                          std::move(body),
-                          payload_of({1.0F, 1.0F})};
+    const Message message{
+        {"test", Role::server, c.name(from), Incarnation{1}, Epoch{1}, {}}, std::move(body), payload_of({1.0F, 1.0F})};
     c.step(1, [&](Shard& shard, Shard::Effects& effects) { shard.on_message(c.now, "", message, effects); });
   };
   const std::vector<std::uint32_t> chain{index(0), index(1)};
