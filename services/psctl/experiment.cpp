@@ -89,12 +89,14 @@ Experiment launch(const Config& config, const RunDir& run_dir, const CommandLine
   RunRecord& record = experiment.record;
   record.config = config;
   record.end = outcome.code == exit_done ? "completed" : outcome.text;
-  record.faults = fault_records(outcome.lives, outcome.last_status);
-  record.lives = std::move(outcome.lives);
   record.wall_seconds = outcome.wall_seconds;
   if (auto metrics = read_metrics(run_dir.metrics())) {
     record.metrics = std::move(*metrics);
   }
+  const Timeline timeline(record.metrics, outcome.progress);
+  record.faults = fault_records({config, outcome.lives, outcome.injections, outcome.last_status, timeline,
+                                 figures_of(record).iterations_completed});
+  record.lives = std::move(outcome.lives);
   if (const auto checkpoint = final_checkpoint(config, run_dir)) {
     if (const auto sha256 = weights_sha256(*checkpoint)) {
       record.final_weights_sha256 = *sha256;
@@ -148,6 +150,7 @@ void verify(const Config& config, const RunDir& run_dir, ProgressReporter::Style
   };
   Config fault_free = config;
   fault_free.faults.clear();
+  fault_free.random_faults = {};
   fault_free.verify.fault_free = false;
   const auto twin_dir = RunDir::create(run_dir.fault_free(), config.name);
   if (!twin_dir) {
