@@ -93,9 +93,10 @@ Experiment launch(const Config& config, const RunDir& run_dir, const CommandLine
   if (auto metrics = read_metrics(run_dir.metrics())) {
     record.metrics = std::move(*metrics);
   }
-  const Timeline timeline(record.metrics, outcome.progress);
-  record.faults = fault_records({config, outcome.lives, outcome.injections, outcome.last_status, timeline,
-                                 figures_of(record).iterations_completed});
+  const Duration lag_max = std::chrono::milliseconds(2 * config.cluster.timeouts.heartbeat_interval_ms + 20);
+  const Timeline timeline(record.metrics, outcome.progress, lag_max);
+  record.faults = fault_records(
+      {config, outcome.lives, outcome.injections, outcome.failures, timeline, figures_of(record).iterations_completed});
   record.lives = std::move(outcome.lives);
   if (const auto checkpoint = final_checkpoint(config, run_dir)) {
     if (const auto sha256 = weights_sha256(*checkpoint)) {

@@ -54,15 +54,8 @@ class Recorder {
     FaultRecord record;
   };
 
-  std::vector<FailureStatus> failures() const {
-    return history_.last ? history_.last->status.failures : std::vector<FailureStatus>{};
-  }
-  Time moment(double age_s) const {
-    return history_.last->at - std::chrono::duration_cast<Duration>(std::chrono::duration<double>(age_s));
-  }
-  /// Failures are told apart by whose they are: an incarnation fails once.
-  static std::string key_of(const FailureStatus& failure) {
-    return fmt::format("{}/{}", failure.id, failure.incarnation.value);
+  static Time moment(const SeenFailure& seen, double age_s) {
+    return seen.at - std::chrono::duration_cast<Duration>(std::chrono::duration<double>(age_s));
   }
 
   void add_injection(const Injection& injection) {
@@ -120,18 +113,19 @@ class Recorder {
     const FaultOrder& order = injection.order;
     const Duration late =
         std::chrono::milliseconds(2 * history_.config.cluster.timeouts.failure_timeout_ms) + std::chrono::seconds(1);
-    for (const FailureStatus& failure : failures()) {
+    for (const SeenFailure& seen : history_.failures) {
+      const FailureStatus& failure = seen.failure;
       const bool concerned = order.kind == FaultKind::pause
                                  ? failure.id == order.whom
                                  : means(order.link.from, failure.id) || means(order.link.to, failure.id);
       const Life* life = life_of(history_.lives, failure.id, failure.incarnation);
-      const Time removed = moment(failure.removed_age);
+      const Time removed = moment(seen, failure.removed_age);
       const bool then = removed >= injection.at && removed <= injection.over.value_or(time_never - late) + late;
-      if (!concerned || !then || (life != nullptr && life->died()) || !told_failures_.insert(key_of(failure)).second) {
+      if (!concerned || !then || (life != nullptr && life->died()) || !told_failures_.insert(&seen).second) {
         continue;
       }
       FaultRecord one;
-      add_failure(failure, injection.at, one);
+      add_failure(seen, injection.at, one);
       record.detected_after_s = std::min(record.detected_after_s.value_or(1e9), *one.detected_after_s);
       record.recovered_after_s = one.recovered_after_s
                                      ? std::max(record.recovered_after_s.value_or(0), *one.recovered_after_s)
@@ -150,10 +144,11 @@ class Recorder {
     record.iteration = iteration;
     record.scheduled = scheduled;
     record.random = random;
-    for (const FailureStatus& failure : failures()) {
+    for (const SeenFailure& seen : history_.failures) {
+      const FailureStatus& failure = seen.failure;
       if (life_of(history_.lives, failure.id, failure.incarnation) == &life) {
-        told_failures_.insert(key_of(failure));
-        add_failure(failure, life.end->at, record);
+        told_failures_.insert(&seen);
+        add_failure(seen, life.end->at, record);
         record.iteration = scheduled || random ? iteration : failure.iteration.value;
       }
     }
@@ -177,8 +172,9 @@ class Recorder {
     }
   }
 
-  void add_failure(const FailureStatus& failure, Time began, FaultRecord& record) const {
-    const auto since_begin = [&](double age_s) { return std::max(seconds(moment(age_s) - began), 0.0); };
+  void add_failure(const SeenFailure& seen, Time began, FaultRecord& record) const {
+    const FailureStatus& failure = seen.failure;
+    const auto since_begin = [&](double age_s) { return std::max(seconds(moment(seen, age_s) - began), 0.0); };
     record.detected_after_s = since_begin(failure.removed_age);
     if (failure.recovered_age >= 0) {
       record.recovered_after_s = since_begin(failure.recovered_age);
@@ -192,24 +188,37 @@ class Recorder {
   }
 
   void add_silences() {
-    for (const FailureStatus& failure : failures()) {
-      if (!told_failures_.contains(key_of(failure))) {
-        const Time began = moment(failure.last_heard_age);
+    for (const SeenFailure& seen : history_.failures) {
+      const FailureStatus& failure = seen.failure;
+      if (!told_failures_.contains(&seen)) {
+        const Time began = moment(seen, failure.last_heard_age);
         FaultRecord record;
         record.what = "silence";
         record.whom = failure.id;
         record.iteration = failure.iteration.value;
-        add_failure(failure, began, record);
+        add_failure(seen, began, record);
         add_stall(began, std::nullopt, record);
         timed_.push_back({began, std::move(record)});
       }
     }
   }
 
+  Time next_fault_after(Time at) const {
+    Time next = time_never;
+    for (const Injection& injection : history_.injections) {
+      next = injection.not_done.empty() && injection.at > at ? std::min(next, injection.at) : next;
+    }
+    for (const Life& life : history_.lives) {
+      next = life.died() && life.end->at > at ? std::min(next, life.end->at) : next;
+    }
+    return next;
+  }
+
   /// `over`: when what lasted for a while had ended.
   void add_stall(Time began, std::optional<Time> over, FaultRecord& record) const {
     const Timeline& timeline = history_.timeline;
-    Time until = over.value_or(began) + stall_window;
+    const Time ended = over.value_or(began);
+    Time until = std::min(ended + stall_window, next_fault_after(ended));
     if (record.recovered_after_s) {
       const auto recovered = std::chrono::duration<double>(*record.recovered_after_s);
       until = began + std::chrono::duration_cast<Duration>(recovered) + std::chrono::milliseconds(100);
@@ -260,11 +269,27 @@ class Recorder {
 
   const RunHistory& history_;
   std::vector<Timed> timed_;
-  std::set<const Life*> told_;           ///< deaths that are in a record
-  std::set<std::string> told_failures_;  ///< the same of failures
+  std::set<const Life*> told_;                  ///< deaths that are in a record
+  std::set<const SeenFailure*> told_failures_;  ///< the same of failures
 };
 
 }  // namespace
+
+void FailureLog::see(const Status& status, Time at) {
+  for (const FailureStatus& failure : status.failures) {
+    const auto known = std::find_if(all_.begin(), all_.end(), [&](const SeenFailure& seen) {
+      return seen.failure.id == failure.id && seen.failure.incarnation == failure.incarnation;
+    });
+    if (known == all_.end()) {
+      all_.push_back({failure, at});
+    } else if (known->failure.recovered_age < 0) {
+      *known = {failure, at};
+    } else {  // late reports refine how far it was; the moments are known best when they are fresh
+      known->failure.iteration = failure.iteration;
+      known->failure.iterations_replayed = failure.iterations_replayed;
+    }
+  }
+}
 
 std::vector<FaultRecord> fault_records(const RunHistory& history) {
   return Recorder(history).records();

@@ -13,10 +13,22 @@
 
 namespace ringps {
 
-/// A status of the coordinator's, and when it came.
-struct StatusSample {
-  Status status;
+/// A failure as the coordinator knew it, and when it said so: its ages are of that moment.
+struct SeenFailure {
+  FailureStatus failure;
   Time at;
+};
+
+/// Failures are told apart by whose they are: an incarnation fails once. A coordinator that is started again has
+/// forgotten those before.
+class FailureLog {
+ public:
+  /// What a status says takes the place of what an earlier one said of the same failure, until that was recovered from.
+  void see(const Status& status, Time at);
+  const std::vector<SeenFailure>& all() const { return all_; }
+
+ private:
+  std::vector<SeenFailure> all_;  ///< in the order in which they were first seen
 };
 
 struct FaultRecord {
@@ -40,7 +52,7 @@ struct RunHistory {
   const Config& config;
   const std::vector<Life>& lives;
   const std::vector<Injection>& injections;
-  const std::optional<StatusSample>& last;
+  const std::vector<SeenFailure>& failures;
   const Timeline& timeline;
   std::uint64_t iterations_completed = 0;  ///< at the end
 };

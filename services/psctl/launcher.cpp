@@ -209,6 +209,7 @@ void Launcher::on_status(const Status& status) {
     reporter_.on_event(fmt::format("view {}: {}", seen_epoch_.value, status.view.cause));
   }
   last_status_ = StatusSample{status, now()};
+  failures_.see(status, last_status_->at);
   if (!std::exchange(poll_answered_, true) && is_watchful()) {
     next_poll_ = std::min(next_poll_, last_poll_ + watchful_poll_interval);
   }

@@ -25,13 +25,19 @@
 
 namespace ringps {
 
+/// A status of the coordinator's, and when it came.
+struct StatusSample {
+  Status status;
+  Time at;
+};
+
 /// How a run ended.
 struct Outcome {
   ExitCode code = exit_done;
   std::string text;  ///< why, unless it is done
   double wall_seconds = 0;
   std::vector<Life> lives;
-  std::optional<StatusSample> last_status;
+  std::vector<SeenFailure> failures;
   std::vector<Injection> injections;
   std::vector<ProgressPoint> progress;
 };
@@ -138,6 +144,7 @@ class Launcher {
   std::optional<Life> doubtful_exit_;  ///< of a member, with an error, until it is known whether the run was over
   Epoch seen_epoch_;
   std::optional<StatusSample> last_status_;
+  FailureLog failures_;
 };
 
 }  // namespace ringps

@@ -1,8 +1,10 @@
 // When each iteration was completed, on the launcher's clock. Pure.
 //
 // Workers measure how long iterations take, to the microsecond, but not when; the coordinator's status says how far the
-// run is, but only now and then, and a little late. Together: the iterations of one lineage follow one another, each as
-// long as measured, and none was completed after a status that spoke of it.
+// run is, but only now and then, a little late, and by the first server that is there: workers had completed the
+// iteration before. Together: the iterations of one lineage follow one another, each as long as measured, and none was
+// completed after a status that spoke of the next one. Time can be missing in between (nobody measures an iteration
+// through which every worker was away): then later statuses are much later than what was measured.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +32,8 @@ class Timeline {
   };
 
   Timeline() = default;
-  Timeline(const Metrics& metrics, const std::vector<ProgressPoint>& points);
+  /// `lag_max`: how late a status may speak of an iteration in quiet times.
+  Timeline(const Metrics& metrics, const std::vector<ProgressPoint>& points, Duration lag_max);
 
   /// The longest time between two completed iterations, of which the second came within (from, to].
   std::optional<Gap> longest_gap(Time from, Time to) const;

@@ -48,12 +48,14 @@ struct History {
   Config config = *load_config_text("cluster: {servers: 3, workers: 2}", "test");
   std::vector<Life> lives;
   std::vector<Injection> injections;
-  std::optional<StatusSample> last = StatusSample{{}, at_ms(5000)};
+  std::vector<SeenFailure> failures;
   Timeline timeline;
 
   /// Failures as of at_ms(5000).
-  void failed(const FailureStatus& failure) { last->status.failures.push_back(failure); }
-  std::vector<FaultRecord> records() const { return fault_records({config, lives, injections, last, timeline, 1000}); }
+  void failed(const FailureStatus& failure) { failures.push_back({failure, at_ms(5000)}); }
+  std::vector<FaultRecord> records() const {
+    return fault_records({config, lives, injections, failures, timeline, 1000});
+  }
   FaultRecord record() const {
     const auto all = records();
     REQUIRE(all.size() == 1);
@@ -119,7 +121,6 @@ TEST_CASE("a process that was told to end is no fault, and a death that nobody n
   run.lives = {killed(life(Role::worker, "worker0", 100), 1000, 200),
                killed(life(Role::worker, "worker1", 100), 1000, 200)};
   run.lives[0].end->asked = true;
-  run.last.reset();
   CHECK(run.record().whom == "worker1");
   CHECK(!run.record().detected_after_s.has_value());
 }
@@ -221,7 +222,7 @@ Timeline stalled(int stall_ms) {
   for (std::uint64_t i = 1; i <= 40; ++i) {
     metrics.iterations.push_back({1, i, i == 11 ? stall_ms * 1e-3 : 0.01, 0.001});
   }
-  return {metrics, {{at_ms(105), 1, 10}, {at_ms(400 + stall_ms - 10), 1, 40}}};
+  return {metrics, {{at_ms(105), 1, 10}, {at_ms(400 + stall_ms - 10), 1, 40}}, milliseconds(30)};
 }
 
 TEST_CASE("what stalls training without anybody being removed is over with the first iteration after the stall") {
@@ -244,14 +245,61 @@ TEST_CASE("what does not stall training is over with the next iteration") {
 
 TEST_CASE("the timeline has what was measured, as late as the statuses allow, in all lineages") {
   Metrics metrics;
-  metrics.iterations = {{1, 1, 0.01, 0}, {1, 2, 0.02, 0}, {4, 2, 0.01, 0}, {4, 3, 0.01, 0}};
-  const Timeline timeline(metrics, {{at_ms(16), 1, 1}, {at_ms(35), 1, 2}, {at_ms(535), 4, 3}, {at_ms(9000), 7, 1}});
-  CHECK(*timeline.next_after(at_ms(0)) == at_ms(15));
-  CHECK(*timeline.next_after(at_ms(15)) == at_ms(35));
-  CHECK(timeline.longest_gap(at_ms(20), at_ms(1000))->length() == milliseconds(490));
-  CHECK(timeline.longest_gap(at_ms(20), at_ms(100))->length() == milliseconds(20));
+  metrics.iterations = {{1, 1, 0.01, 0}, {1, 2, 0.01, 0}, {4, 2, 0.01, 0}, {4, 3, 0.01, 0}};
+  const Timeline timeline(metrics, {{at_ms(16), 1, 1}, {at_ms(35), 1, 2}, {at_ms(535), 4, 3}, {at_ms(9000), 7, 1}},
+                          milliseconds(30));
+  CHECK(*timeline.next_after(at_ms(0)) == at_ms(16));
+  CHECK(*timeline.next_after(at_ms(16)) == at_ms(26));
+  CHECK(timeline.longest_gap(at_ms(20), at_ms(1000))->length() == milliseconds(499));
+  CHECK(timeline.longest_gap(at_ms(20), at_ms(100))->length() == milliseconds(10));
   CHECK(!timeline.longest_gap(at_ms(600), at_ms(1000)));
   CHECK(!timeline.next_after(at_ms(600)));
+}
+
+TEST_CASE("time that nobody has measured lies behind the last status before it") {
+  Metrics metrics;
+  std::vector<ProgressPoint> points;
+  for (std::uint64_t i = 1; i <= 100; ++i) {
+    metrics.iterations.push_back({1, i, 0.01, 0});
+    const int late_ms = static_cast<int>(i % 3) * 10;  // as statuses are
+    points.push_back({at_ms(static_cast<int>(i) * 10 + (i > 50 ? 700 : 0) + late_ms), 1, i});
+  }
+  const Timeline timeline(metrics, points, milliseconds(30));
+  const auto gap = timeline.longest_gap(at_ms(0), at_ms(5000));
+  REQUIRE(gap);
+  CHECK(gap->begin == at_ms(500));
+  CHECK(gap->end == at_ms(1210));
+  CHECK(timeline.longest_gap(at_ms(1220), at_ms(5000))->length() == milliseconds(10));
+}
+
+TEST_CASE("a server may be an iteration ahead of those who wait for the others") {
+  Metrics metrics;
+  for (std::uint64_t i = 1; i <= 20; ++i) {
+    metrics.iterations.push_back({1, i, i == 11 ? 0.5 : 0.01, 0});
+  }
+  const Timeline timeline(metrics, {{at_ms(100), 1, 10}, {at_ms(102), 1, 11}, {at_ms(690), 1, 20}}, milliseconds(30));
+  const auto gap = timeline.longest_gap(at_ms(0), at_ms(5000));  // placed to within one iteration
+  REQUIRE(gap);
+  CHECK(gap->length() == milliseconds(500));
+  CHECK(seconds(gap->begin - at_ms(100)) == Approx(0).margin(0.01));
+}
+
+TEST_CASE("what a coordinator knew of failures is kept when the next one has forgotten it") {
+  FailureLog log;
+  Status status;
+  status.failures = {failure(Role::worker, "worker0", 110, 0.5, -1)};
+  log.see(status, at_ms(1000));
+  status.failures = {failure(Role::worker, "worker0", 110, 1.5, 0.5), failure(Role::server, "server0", 120, 0.1, -1)};
+  log.see(status, at_ms(2000));
+  log.see(Status{}, at_ms(3000));
+  status.failures = {failure(Role::worker, "worker0", 110, 9, 8)};
+  status.failures[0].iterations_replayed = 12;
+  log.see(status, at_ms(4000));
+  REQUIRE(log.all().size() == 2);
+  CHECK(log.all()[0].at == at_ms(2000));
+  CHECK(log.all()[0].failure.recovered_age == 0.5);
+  CHECK(log.all()[0].failure.iterations_replayed == 12);
+  CHECK(log.all()[1].failure.id == "server0");
 }
 
 }  // namespace
