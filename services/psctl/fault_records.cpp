@@ -228,7 +228,10 @@ class Recorder {
       return;
     }
     record.longest_stall_s = seconds(gap->length());
-    if (!record.recovered_after_s && !record.detected_after_s) {  // nobody was removed: how long it held training up
+    const bool lasted = record.what == name_of(FaultKind::pause) || record.what == name_of(FaultKind::cut) ||
+                        record.what == name_of(FaultKind::slow);
+    if (lasted && !record.recovered_after_s &&
+        !record.detected_after_s) {  // nobody was removed: how long it held training up
       const bool stalled = gap->length() >= std::max(5 * timeline.median_gap(), stall_min);
       const auto again = stalled ? std::optional(gap->end) : timeline.next_after(began);
       if (again) {
