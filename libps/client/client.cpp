@@ -10,6 +10,7 @@
 #include "libps/net/clock.hpp"
 #include "libps/net/control_link.hpp"
 #include "libps/net/event_loop.hpp"
+#include "libps/net/peers.hpp"
 #include "libps/net/socket.hpp"
 
 namespace ringps {
@@ -20,17 +21,12 @@ constexpr Duration turn_interval_max = std::chrono::milliseconds(20);
 }  // namespace
 
 struct Client::Connection {
-  struct Peer {
-    ServerMember server;
-    std::unique_ptr<DealerSocket> socket;
-    std::shared_ptr<bool> ready;  ///< something may be there to receive
-  };
-
   Connection(JobSpec job_in, const Options& options, Hooks hooks_in)
       : job(std::move(job_in)),
         hooks(std::move(hooks_in)),
         incarnation{unix_microseconds()},
         context(make_context()),
+        peers(context, loop, bulk_hwm(job.message_bytes)),
         core(job, options.id, incarnation),
         link(
             context, job,
@@ -46,45 +42,17 @@ struct Client::Connection {
     }
   }
 
-  /// One dealer per server of the view; connections to servers that stay are kept.
-  void connect_peers() {
-    std::vector<Peer> next;
-    for (const ServerMember& server : core.view().servers) {
-      const auto same = std::find_if(peers.begin(), peers.end(), [&](const Peer& p) { return p.server == server; });
-      if (same != peers.end()) {
-        next.push_back({server, std::move(same->socket), std::move(same->ready)});
-      } else {
-        auto socket = std::make_unique<DealerSocket>(context, server.endpoint, bulk_hwm(job.message_bytes));
-        auto ready = std::make_shared<bool>(false);
-        loop.add(
-            socket->ref(),
-            [raw = socket.get(), ready] {
-              raw->flush();
-              *ready = true;
-            },
-            [raw = socket.get()] { return raw->has_unsent(); });
-        next.push_back({server, std::move(socket), std::move(ready)});
-      }
-    }
-    for (const Peer& gone : peers) {
-      if (gone.socket) {
-        loop.remove(gone.socket->ref());
-      }
-    }
-    peers = std::move(next);
-    peers_epoch = core.view().epoch;
-  }
-
   void carry_out() {
-    if (core.view().epoch != peers_epoch) {
-      connect_peers();
+    if (core.view().epoch != followed) {
+      followed = core.view().epoch;
+      peers.follow(core.view());
       if (hooks.on_view) {
         hooks.on_view(core.view());
       }
     }
     for (ClientCore::Effect& effect : std::exchange(effects, {})) {
       if (auto* send = std::get_if<ClientCore::Send>(&effect)) {
-        peers[send->server].socket->send(std::move(send->message));
+        peers.send(send->server, std::move(send->message));
       } else if (auto* reached = std::get_if<ClientCore::Reached>(&effect)) {
         if (hooks.on_weights) {
           hooks.on_weights(reached->weights);
@@ -101,17 +69,9 @@ struct Client::Connection {
         log::warn("an answer was not understood: {}", reason);
       }
     };
-    // A view may come with any answer: the list of peers is read anew after each.
-    for (std::size_t p = 0; p < peers.size(); ++p) {
-      while (p < peers.size() && *peers[p].ready) {
-        Message message;
-        if (!peers[p].socket->receive(message, log_malformed)) {
-          *peers[p].ready = false;
-          break;
-        }
-        core.on_message(now(), std::move(message), effects);
-        carry_out();
-      }
+    for (Message message; peers.receive(message, log_malformed);) {
+      core.on_message(now(), std::move(message), effects);
+      carry_out();
     }
     for (ControlLink::Event& event : link.take_events()) {
       if (auto* view = std::get_if<View>(&event)) {
@@ -134,10 +94,8 @@ struct Client::Connection {
       core.on_tick(at, effects);
       carry_out();
       link.set_waiting_for(core.waiting_for());
-      for (const Peer& peer : peers) {  // not in the poll set: each socket in it costs every turn
-        if (peer.socket->take_disconnected()) {
-          link.tell(Suspect{peer.server.id, peer.server.incarnation});
-        }
+      for (const ServerMember& server : peers.take_broken()) {
+        link.tell(Suspect{server.id, server.incarnation});
       }
     }
     link.turn(core.version(), core.view().restore.epoch, malformed);
@@ -152,10 +110,10 @@ struct Client::Connection {
   SignalDescriptor signals;  // before any thread starts
   zmq::context_t context;
   EventLoop loop;
+  Peers peers;
   ClientCore core;
   ClientCore::Effects effects;
-  std::vector<Peer> peers;
-  Epoch peers_epoch;
+  Epoch followed;  ///< of the view that the peers are those of
   std::uint64_t malformed = 0;
   Time next_tick;
   std::optional<Ended> ended;

@@ -89,6 +89,16 @@ void check_min_workers(const ClusterConfig& cluster, Report& report) {
   }
 }
 
+void check_speculation(const TrainConfig& train, Report& report) {
+  if (all_sound(report, {"train.speculate", "train.refresh_interval"}) && train.speculate &&
+      train.refresh_interval > 1) {
+    report.problem("train.speculate",
+                   fmt::format("not possible with train.refresh_interval {}: an idle worker has not got the older "
+                               "weights that the others compute from; expected false, or a refresh_interval of 1",
+                               train.refresh_interval));
+  }
+}
+
 void check_worker_scope(const Config& config, Report& report) {
   if (!report.sound("cluster.worker_scope") || config.cluster.worker_scope != WorkerScope::server) {
     return;
@@ -128,6 +138,7 @@ void check_rules(const Config& config, Report& report) {
   check_not_in_this_version(config, report);
   check_timeouts(config.cluster.timeouts, report);
   check_min_workers(config.cluster, report);
+  check_speculation(config.train, report);
   check_worker_scope(config, report);
   check_faults(config, report);
 }

@@ -77,6 +77,9 @@ float reduction_scale(const JobSpec& job) {
 }
 
 std::vector<std::uint32_t> assign_slices(const JobSpec& job, const View& before, const View& next) {
+  if (next.workers.size() < job.min_workers) {
+    return std::vector<std::uint32_t>(job.slices, no_worker);
+  }
   // Start from who had what, by name and incarnation: indices differ from view to view.
   std::vector<std::uint32_t> slice_worker(job.slices, no_worker);
   for (std::uint32_t s = 0; s < before.slice_worker.size() && s < job.slices; ++s) {

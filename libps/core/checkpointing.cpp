@@ -28,8 +28,8 @@ void Coordinator::on_blocks_written(const Route& from, const Message& message, c
                                     Effects& effects) {
   const std::string& server = message.envelope.sender;
   const Iteration iteration = written.iteration;
-  if (written.restore_epoch != view_.restore.epoch || !view_.server_index(server) || iteration > job_.iterations ||
-      iteration <= lineage_committed_) {
+  if (written.restore_epoch != view_.restore.epoch || written.owned_since != view_.owned_since ||
+      !view_.server_index(server) || iteration > job_.iterations || iteration <= lineage_committed_) {
     send(from, message.envelope.request, Ack{iteration}, effects);  // nothing more will come of it
     return;
   }

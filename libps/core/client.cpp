@@ -11,6 +11,11 @@ namespace {
 
 constexpr Duration patience_max = std::chrono::seconds(8);
 
+/// How long a worker that is done waits before it races another one, which would take it `usual`.
+Duration race_patience(Duration usual) {
+  return std::max<Duration>(usual, std::chrono::milliseconds(10));
+}
+
 /// The bytes of a part of `flat`: in place where they lie together, else copied together.
 template <class Spans>
 Payload gather(const Spans& spans, std::size_t elements, const std::shared_ptr<const Floats>& flat) {
@@ -95,7 +100,7 @@ void ClientCore::on_view(Time now, const View& view, Effects& effects) {
   if (phase_ == Phase::finished && !rolled_back) {
     return;
   }
-  if (slices_.empty()) {
+  if (slices_.empty() && !job_.speculate) {
     phase_ = Phase::idle;
   } else if (phase_ == Phase::training && !rolled_back) {
     resume_iteration(now, effects);
@@ -164,12 +169,20 @@ void ClientCore::begin_iteration(Time now, Effects& effects) {
     return;
   }
   phase_ = Phase::training;
+  last_iteration_ = began_ == Time{} ? Duration{} : now - began_;
+  began_ = now;
+  race_.reset();
+  race_at_ = job_.speculate && slices_.empty() ? now + race_patience(last_iteration_ / 2) : time_never;
   renew_next();
   std::fill(block_arrived_.begin(), block_arrived_.end(), std::uint8_t{0});
   for (Part& part : parts_) {
     part.arrived = false;
   }
   follow_others(now, effects);
+}
+
+bool ClientCore::is_mine(SliceId slice) const {
+  return std::find(slices_.begin(), slices_.end(), slice) != slices_.end();
 }
 
 /// After a change of the view: parts are cut anew, what has arrived stays, and the rest is asked for again.
@@ -184,10 +197,12 @@ void ClientCore::resume_iteration(Time now, Effects& effects) {
   }
   follow_others(now, effects);
   for (const auto& [slice, gradient] : gradients_) {
-    if (std::find(slices_.begin(), slices_.end(), slice) != slices_.end()) {
+    if (is_mine(slice)) {
       send_slice(now, slice, gradient, effects);
     }
   }
+  race_.reset();
+  race_at_ = job_.speculate ? now + race_patience(last_iteration_) : time_never;
 }
 
 /// Servers to which none of our slices contributes are only waited for, so that nobody runs ahead of anybody.
@@ -206,17 +221,51 @@ std::optional<ClientCore::Task> ClientCore::next_task() const {
         return Task{version_.next(), slice, compute_weights_};
       }
     }
+    if (race_ && !gradients_.contains(*race_)) {
+      return Task{version_.next(), *race_, compute_weights_};
+    }
   }
   return std::nullopt;
 }
 
 void ClientCore::contribute(Time now, const Task& task, std::shared_ptr<const Floats> gradient, Effects& effects) {
-  const bool mine = std::find(slices_.begin(), slices_.end(), task.slice) != slices_.end();
-  if (phase_ != Phase::training || task.iteration != version_.next() || task.weights != compute_weights_ || !mine) {
+  if (phase_ != Phase::training || task.iteration != version_.next() || task.weights != compute_weights_ ||
+      !(is_mine(task.slice) || task.slice == race_)) {
     return;
   }
   const auto& kept = gradients_[task.slice] = std::move(gradient);
   send_slice(now, task.slice, kept, effects);
+  if (job_.speculate && !next_task()) {  // others get as long again as this worker took
+    race_at_ = now + race_patience(now - began_);
+  }
+}
+
+// ---- racing the slowest slice ---------------------------------------------------------------------------------------
+
+/// Asks a server that has not answered yet what it waits for.
+void ClientCore::ask_for_race(Time now, Effects& effects) {
+  race_at_ = now + race_patience(now - began_);
+  const auto part = std::find_if(parts_.begin(), parts_.end(), [](const Part& p) { return !p.arrived; });
+  if (phase_ != Phase::training || next_task() || part == parts_.end()) {
+    return;
+  }
+  race_request_ = last_request_ = last_request_.next();
+  Message message{{job_.cluster, Role::worker, id_.value, incarnation_, view_.epoch, race_request_},
+                  AskMissing{version_.next()},
+                  {}};
+  effects.emplace_back(Send{part->server, std::move(message)});
+}
+
+void ClientCore::on_missing(const Missing& missing) {
+  if (phase_ != Phase::training || missing.iteration != version_.next() || next_task()) {
+    return;
+  }
+  std::vector<SliceId> others;
+  std::copy_if(missing.slices.begin(), missing.slices.end(), std::back_inserter(others),
+               [&](SliceId slice) { return slice.value < job_.slices && !gradients_.contains(slice); });
+  if (!others.empty()) {  // not everybody the same one
+    race_ = others[view_.worker_index(id_.value).value_or(0) % others.size()];
+  }
 }
 
 void ClientCore::send_slice(Time now, SliceId slice, const std::shared_ptr<const Floats>& gradient, Effects& effects) {
@@ -284,6 +333,11 @@ void ClientCore::on_message(Time now, Message message, Effects& effects) {
   }
   if (auto* stale = std::get_if<Stale>(&message.body)) {
     on_view(now, stale->view, effects);
+    return;
+  }
+  const auto* missing = std::get_if<Missing>(&message.body);
+  if (missing != nullptr && envelope.request == race_request_ && envelope.epoch == view_.epoch) {
+    on_missing(*missing);
     return;
   }
   const auto at = requests_.find(envelope.request);
@@ -357,10 +411,13 @@ void ClientCore::on_tick(Time now, Effects& effects) {
       send(id, request, effects);
     }
   }
+  if (now >= race_at_) {
+    ask_for_race(now, effects);
+  }
 }
 
 Time ClientCore::next_deadline() const {
-  Time earliest = time_never;
+  Time earliest = phase_ == Phase::training ? race_at_ : time_never;
   for (const auto& [id, request] : requests_) {
     earliest = std::min(earliest, request.deadline);
   }

@@ -113,6 +113,9 @@ class ClientCore {
   void finish_iteration(Time now, Effects& effects);
   void on_arrived(Time now, std::size_t part, Iteration version, const Payload& payload, Effects& effects);
   void on_refused(Time now, const Refused& refused, const std::string& by, Effects& effects);
+  bool is_mine(SliceId slice) const;
+  void ask_for_race(Time now, Effects& effects);
+  void on_missing(const Missing& missing);
   void request(Time now, std::size_t part, Body body, Payload payload, Effects& effects);
   void send(RequestId id, const Request& request, Effects& effects) const;
   void renew_next();
@@ -140,6 +143,13 @@ class ClientCore {
   std::shared_ptr<Floats> spare_;                  ///< an older one, written again once nobody else holds it
   std::vector<std::uint8_t> block_arrived_;        ///< per block: version_ + 1 is in next_ (or known committed)
   std::map<SliceId, std::shared_ptr<const Floats>> gradients_;  ///< of iteration version_ + 1, by slice
+
+  // With JobSpec::speculate: racing a slow worker for one of its slices.
+  Time began_;                   ///< this iteration
+  Duration last_iteration_{};    ///< how long the one before took
+  Time race_at_ = time_never;    ///< when to ask for a slice to race for
+  RequestId race_request_;       ///< 0: none under way
+  std::optional<SliceId> race_;  ///< another worker's slice that this one computes too
 
   std::map<RequestId, Request> requests_;  ///< unanswered
   RequestId last_request_;

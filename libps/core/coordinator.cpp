@@ -82,14 +82,7 @@ void Coordinator::on_message(Time now, const Route& from, const Message& message
     return;
   }
   if (envelope.role == Role::control) {
-    if (std::holds_alternative<GetStatus>(message.body)) {
-      send(from, envelope.request, status(now), effects);
-    } else if (const auto* stop_run = std::get_if<StopRun>(&message.body)) {
-      send(from, envelope.request, Ack{}, effects);
-      stop(now, RunState::interrupted, stop_run->cause, effects);
-    } else {
-      refuse(from, envelope.request, RefusalReason::malformed, "psctl may ask for GetStatus and StopRun", effects);
-    }
+    on_control(now, from, message, effects);
     return;
   }
   if (const auto* join = std::get_if<Join>(&message.body)) {
@@ -100,8 +93,12 @@ void Coordinator::on_message(Time now, const Route& from, const Message& message
   if (known == processes_.end() || known->second.incarnation != envelope.incarnation ||
       known->second.role != envelope.role) {
     const bool removed = was_removed(envelope);
-    refuse(from, envelope.request, removed ? RefusalReason::removed : RefusalReason::unknown_sender,
-           "this incarnation of '" + envelope.sender + (removed ? "' was removed" : "' has not joined"), effects);
+    if (view_.is_retired(envelope.sender)) {
+      refuse(from, envelope.request, RefusalReason::retired, "'" + envelope.sender + "' was drained", effects);
+    } else {
+      refuse(from, envelope.request, removed ? RefusalReason::removed : RefusalReason::unknown_sender,
+             "this incarnation of '" + envelope.sender + (removed ? "' was removed" : "' has not joined"), effects);
+    }
     return;
   }
   Process& process = known->second;
@@ -126,6 +123,8 @@ void Coordinator::on_message(Time now, const Route& from, const Message& message
             send(suspect->second.route, {}, Probe{}, effects);
           }
           send(from, envelope.request, Ack{}, effects);
+        } else if constexpr (std::is_same_v<T, ReplicasReady>) {
+          on_replicas_ready(now, from, message, body, effects);
         } else if constexpr (std::is_same_v<T, BlocksWritten>) {
           on_blocks_written(from, message, body, effects);
         } else if constexpr (std::is_same_v<T, CheckpointMissed>) {
@@ -142,6 +141,77 @@ void Coordinator::on_message(Time now, const Route& from, const Message& message
       },
       message.body);
 }
+
+// ---- psctl ----------------------------------------------------------------------------------------------------------
+
+void Coordinator::on_control(Time now, const Route& from, const Message& message, Effects& effects) {
+  const RequestId request = message.envelope.request;
+  if (const auto* get_status = std::get_if<GetStatus>(&message.body)) {
+    if (get_status->launcher) {
+      on_launcher(now, get_status->orders_done, effects);
+    }
+    send(from, request, status(now), effects);
+  } else if (const auto* stop_run = std::get_if<StopRun>(&message.body)) {
+    send(from, request, Ack{}, effects);
+    stop(now, RunState::interrupted, stop_run->cause, effects);
+  } else if (const auto* to_drain = std::get_if<Drain>(&message.body)) {
+    drain(now, from, message, to_drain->id, effects);
+  } else if (const auto* add = std::get_if<AddProcesses>(&message.body)) {
+    on_order(now, from, message, {0, add->role, add->count, ""}, effects);
+  } else if (const auto* to_kill = std::get_if<KillProcess>(&message.body)) {
+    on_order(now, from, message, {0, Role::server, 0, to_kill->id}, effects);
+  } else {
+    refuse(from, request, RefusalReason::malformed,
+           "psctl may send GetStatus, StopRun, Drain, AddProcesses and KillProcess", effects);
+  }
+}
+
+void Coordinator::on_launcher(Time now, std::uint64_t orders_done, Effects& effects) {
+  launcher_seen_ = now;
+  std::erase_if(orders_, [&](const PendingOrder& pending) {
+    const bool done = pending.order.number <= orders_done;
+    if (done) {
+      send(pending.from, pending.request, Ack{}, effects);
+      askers_.push_back(pending.asker);
+    }
+    return done;
+  });
+  while (askers_.size() > bounds::orders_max) {
+    askers_.pop_front();
+  }
+}
+
+/// Keeps an order until the launcher has carried it out. Each psctl has one order to give, and may repeat it.
+void Coordinator::on_order(Time now, const Route& from, const Message& message, LauncherOrder order, Effects& effects) {
+  constexpr Duration launcher_patience = std::chrono::seconds(5);
+  const RequestId request = message.envelope.request;
+  const Incarnation asker = message.envelope.incarnation;
+  const auto refuse_with = [&](RefusalReason reason, std::string text) {
+    refuse(from, request, reason, std::move(text), effects);
+  };
+  const auto known = std::find_if(orders_.begin(), orders_.end(), [&](const auto& o) { return o.asker == asker; });
+  if (known != orders_.end()) {
+    known->from = from;
+    known->request = request;
+  } else if (std::find(askers_.begin(), askers_.end(), asker) != askers_.end()) {
+    send(from, request, Ack{}, effects);
+  } else if (!launcher_seen_ || now - *launcher_seen_ > launcher_patience) {
+    refuse_with(RefusalReason::not_expected,
+                "no psctl run looks after this cluster's processes; start or end them by hand");
+  } else if (order.count > bounds::order_processes_max || (order.role != Role::server && order.role != Role::worker) ||
+             (order.count == 0 && order.id.empty())) {
+    refuse_with(RefusalReason::malformed, "expected 1 to " + std::to_string(bounds::order_processes_max) +
+                                              " servers or workers, or the id of a process");
+  } else if (orders_.size() >= bounds::orders_max) {
+    refuse_with(RefusalReason::overloaded, "the launcher has not carried out earlier orders yet");
+  } else {
+    last_order_ = std::max(last_order_, incarnation_.value) + 1;
+    order.number = last_order_;
+    orders_.push_back({std::move(order), asker, from, request});
+  }
+}
+
+// ---- members --------------------------------------------------------------------------------------------------------
 
 void Coordinator::on_join(Time now, const Route& from, const Message& message, const Join& join, Effects& effects) {
   const Envelope& envelope = message.envelope;
@@ -171,6 +241,10 @@ void Coordinator::on_join(Time now, const Route& from, const Message& message, c
   }
   if (envelope.role == Role::worker && !has_place_for(id)) {
     refuse_for_good(RefusalReason::not_expected, "the server that '" + id + "' belongs to was removed");
+    return;
+  }
+  if (view_.is_retired(id)) {
+    refuse_for_good(RefusalReason::retired, "'" + id + "' was drained; a new process needs a new id");
     return;
   }
   if (was_removed(envelope)) {
@@ -288,7 +362,11 @@ Status Coordinator::status(Time now) const {
   Status status;
   status.state = state_;
   status.text = state_ == RunState::forming ? missing_members() : end_text_;
+  status.waiting = waiting();
   status.view = view_;
+  for (const PendingOrder& pending : orders_) {
+    status.orders.push_back(pending.order);
+  }
   status.iteration = newest_iteration();
   status.iterations = job_.iterations;
   status.committed_checkpoint = committed_;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -131,6 +132,14 @@ class Coordinator {
     Route from;
     RequestId request;
   };
+  /// An order that the launcher has not carried out yet. It is acknowledged when it has: a coordinator that is started
+  /// again in between hears of it once more.
+  struct PendingOrder {
+    LauncherOrder order;
+    Incarnation asker;
+    Route from;
+    RequestId request;
+  };
   struct Removal {
     std::string id;
     std::string how;
@@ -143,6 +152,9 @@ class Coordinator {
   void on_blocks_written(const Route& from, const Message& message, const BlocksWritten& written, Effects& effects);
   void on_checkpoint_missed(Time now, const CheckpointMissed& missed, Effects& effects);
   void on_progress(Time now, const Progress& progress, Effects& effects);
+  void on_control(Time now, const Route& from, const Message& message, Effects& effects);
+  void on_launcher(Time now, std::uint64_t orders_done, Effects& effects);
+  void on_order(Time now, const Route& from, const Message& message, LauncherOrder order, Effects& effects);
   void count_evaluations();
   Message make(Body body, RequestId request = {}) const;
   void send(const Route& to, RequestId request, Body body, Effects& effects);
@@ -155,11 +167,19 @@ class Coordinator {
   void remove(Time now, std::vector<Removal> removals, Effects& effects);
   void admit_waiting(Time now, Effects& effects);
   bool lacks_older_weights(const View& next) const;
-  void change_view(Time now, View next, bool roll_back, Effects& effects);
+  bool change_view(Time now, View next, bool roll_back, Effects& effects);
+  void begin_lineage(Time now, View& next);
+  bool same_owners(const View& next) const;
+  void on_replicas_ready(Time now, const Route& from, const Message& message, const ReplicasReady& ready,
+                         Effects& effects);
+  void settle_if_ready(Time now, Effects& effects);
+  void drain(Time now, const Route& from, const Message& message, const std::string& id, Effects& effects);
+  bool take_out(View& next, const Removal& removal, std::vector<Removal>& removals, std::string& cause);
   bool has_place_for(const std::string& worker) const;
   void watch(Time now, Effects& effects);
   std::optional<std::string> failure_of(Time now, const Process& process) const;
   std::string missing_members() const;
+  std::vector<std::string> waiting() const;
 
   // checkpointing.cpp
   void name_next_checkpoint(Time now, Effects& effects);
@@ -187,6 +207,11 @@ class Coordinator {
   std::optional<View> orphaned_;                ///< a view without servers, until one joins
   std::map<std::string, Process> processes_;    ///< members and those who wait to become one, by id
   std::map<std::string, Incarnation> removed_;  ///< the newest life of each id that was removed
+  std::set<std::string> ready_;                 ///< servers whose replicas have caught up in this epoch
+  std::vector<PendingOrder> orders_;            ///< for the launcher
+  std::uint64_t last_order_ = 0;                ///< its number; begins with the incarnation, so that they only grow
+  std::optional<Time> launcher_seen_;
+  std::deque<Incarnation> askers_;  ///< who gave the last orders that were carried out, to know a repeated one again
   std::vector<Failure> failures_;
   std::uint64_t refused_ = 0;
 

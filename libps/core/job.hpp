@@ -50,7 +50,7 @@ struct JobSpec {
   std::uint32_t slices = 1;
   WorkerScope worker_scope = WorkerScope::all;
   bool stop_on_data_loss = false;      ///< when no replica of a block is left: end the run, rather than roll it back
-  bool speculate = false;              ///< idle workers compute a slow one's slice as well
+  bool speculate = false;              ///< idle workers compute a slow one's slice as well; not with a refresh_interval
   std::uint64_t refresh_interval = 1;  ///< iterations between two moments at which workers take new weights
 
   Iteration iterations{1};  ///< the last one

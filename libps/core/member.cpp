@@ -56,6 +56,10 @@ void Member::adopt(const View& view, Effects& effects) {
   };
   const bool member = identity_.role == Role::server ? std::any_of(view.servers.begin(), view.servers.end(), is_self)
                                                      : std::any_of(view.workers.begin(), view.workers.end(), is_self);
+  if (!member && view.is_retired(identity_.id)) {
+    end({RunState::running, Ended::Why::retired, "drained"}, effects);
+    return;
+  }
   if (was_member_ && !member) {
     end({RunState::running, Ended::Why::removed, view.cause}, effects);
     return;
@@ -114,7 +118,9 @@ void Member::on_answer(const Message& message, const HeartbeatAnswer& answer, Ef
 }
 
 void Member::on_refused(const Refused& refused, Time now, Effects& effects) {
-  if (refused.reason == RefusalReason::removed) {
+  if (refused.reason == RefusalReason::retired) {
+    end({RunState::running, Ended::Why::retired, refused.text}, effects);
+  } else if (refused.reason == RefusalReason::removed) {
     end({RunState::running, Ended::Why::removed, refused.text}, effects);
   } else if (refused.reason == RefusalReason::unknown_sender) {  // a coordinator that has been started again
     if (joined_) {  // else the next attempt is made in its time: an answer to every refusal would never end

@@ -21,6 +21,7 @@ struct Ended {
   enum class Why : std::uint8_t {
     run_over,     ///< the coordinator said so
     removed,      ///< a view without this incarnation: drop everything; another incarnation may join
+    retired,      ///< it was drained: its part is done
     refused,      ///< the coordinator will not have it: `text` says why
     unreachable,  ///< no coordinator
   } why = Why::run_over;

@@ -95,50 +95,118 @@ bool Coordinator::lacks_older_weights(const View& next) const {
   return false;
 }
 
-/// Makes `next` the view: takes in everybody who waits and may come, orders a restore from the last committed
-/// checkpoint if `roll_back`, assigns slices, journals, and only then publishes.
-void Coordinator::change_view(Time now, View next, bool roll_back, Effects& effects) {
+/// Everything goes back to the last committed checkpoint, on all servers that stay.
+void Coordinator::begin_lineage(Time now, View& next) {
+  std::erase_if(next.servers, [&](const ServerMember& server) {
+    if (!server.stays) {  // what it was to hand on comes from the checkpoint
+      next.retired.push_back(server.id.value);
+      processes_.erase(server.id.value);
+    }
+    return !server.stays;
+  });
+  next.settled_ring.clear();
+  for (const ServerMember& server : next.servers) {
+    next.settled_ring.push_back({server.id, server.incarnation});
+  }
+  next.restore = {next.epoch, committed_, committed_folder_};
+  next_checkpoint_ = first_checkpoint(job_, committed_);
+  misses_ = 0;
+  lineage_committed_ = {};
+  evaluated_.clear();
+  timings_through_ = committed_;
+  evaluations_through_ = committed_;
+  pace_.restart(now, committed_);
+  for (auto& [id, process] : processes_) {
+    process.iteration = committed_;
+  }
+}
+
+/// Whether every block has the same primary as in the view before.
+bool Coordinator::same_owners(const View& next) const {
+  if (view_.servers.empty()) {
+    return false;
+  }
+  const Placement before(view_, table_, job_.virtual_nodes, job_.replicas);
+  const Placement after(next, table_, job_.virtual_nodes, job_.replicas);
+  for (std::uint32_t b = 0; b < table_.size(); ++b) {
+    const ServerMember& was = view_.servers[before.primary(BlockId{b})];
+    const ServerMember& is = next.servers[after.primary(BlockId{b})];
+    if (was.id != is.id || was.incarnation != is.incarnation) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/// Makes `next` the view: takes in everybody who waits and may come, goes back to the last committed checkpoint if
+/// `roll_back` or if blocks are lost, assigns slices, journals, and only then publishes. Returns whether it went back.
+bool Coordinator::change_view(Time now, View next, bool roll_back, Effects& effects) {
   for (const auto& [id, process] : processes_) {
     if (process.role == Role::worker && !next.worker_index(id)) {
       next.workers.push_back({{id}, process.incarnation});
     }
   }
   sort_naturally(next.workers);
-  roll_back = roll_back || lacks_older_weights(next);
+  const bool lost = view_.epoch.value != 0 && Placement(next, table_, job_.virtual_nodes, job_.replicas).lost();
+  roll_back = roll_back || lost || lacks_older_weights(next);
   for (const auto& [id, process] : processes_) {
-    if (process.role == Role::server && roll_back && !next.server_index(id)) {
+    // With slices of its own a server can come only where everybody starts anew.
+    const bool may_come = roll_back || job_.worker_scope == WorkerScope::all;
+    if (process.role == Role::server && may_come && !next.server_index(id)) {
       next.servers.push_back({{id}, process.incarnation, process.endpoint});
     }
   }
   sort_naturally(next.servers);
-  if (roll_back) {
-    next.settled_ring.clear();
-    for (const ServerMember& server : next.servers) {
-      next.settled_ring.push_back({server.id, server.incarnation});
-    }
-    next.owned_since = view_.epoch.next();
-  }
   next.epoch = view_.epoch.next();
-  if (roll_back) {
-    next.restore = {next.epoch, committed_, committed_folder_};
-    next_checkpoint_ = first_checkpoint(job_, committed_);
-    misses_ = 0;
-    written_.clear();
-    lineage_committed_ = {};
-    evaluated_.clear();
-    timings_through_ = committed_;
-    evaluations_through_ = committed_;
-    pace_.restart(now, committed_);
-    for (auto& [id, process] : processes_) {
-      process.iteration = committed_;
-    }
+  if (lost && job_.stop_on_data_loss) {
+    stop(now, RunState::data_lost, next.cause + "; no replica is left of some blocks, and on_data_loss is stop",
+         effects);
+    return true;
   }
+  if (roll_back) {
+    begin_lineage(now, next);
+  }
+  if (roll_back || !same_owners(next)) {
+    next.owned_since = next.epoch;
+    written_.clear();
+  }
+  ready_.clear();
   next.slice_worker = assign_slices(job_, view_, next);
   next.placement_digest = Placement(next, table_, job_.virtual_nodes, job_.replicas).digest();
   view_ = std::move(next);
   effects.push_back(PersistView{view_});
   effects.push_back(Publish{make(ViewPublished{view_})});
   effects.push_back(Log{"view " + std::to_string(view_.epoch.value) + ": " + view_.cause});
+  return roll_back;
+}
+
+/// Takes a process out of the processes and of `next`; workers that go with it are added to `removals`. Returns whether
+/// the view changes.
+bool Coordinator::take_out(View& next, const Removal& removal, std::vector<Removal>& removals, std::string& cause) {
+  const auto known = processes_.find(removal.id);
+  if (known == processes_.end()) {
+    return false;
+  }
+  const Process process = known->second;
+  const bool member = is_member(removal.id, process);
+  removed_[removal.id] = process.incarnation;
+  processes_.erase(known);
+  if (!member || state_ != RunState::running) {
+    return false;
+  }
+  cause += (cause.empty() ? "" : "; ") + removal.id + " removed: " + removal.how;
+  const auto is_removed = [&](const auto& m) { return m.id.value == removal.id; };
+  if (process.role == Role::worker) {
+    std::erase_if(next.workers, is_removed);
+    return true;
+  }
+  std::erase_if(next.servers, is_removed);
+  for (const WorkerMember& worker : next.workers) {
+    if (job_.worker_scope == WorkerScope::server && home_of(job_, worker.id.value) == ordinal(removal.id)) {
+      removals.push_back({worker.id.value, "its server was removed", false});
+    }
+  }
+  return true;
 }
 
 void Coordinator::remove(Time now, std::vector<Removal> removals, Effects& effects) {
@@ -146,52 +214,119 @@ void Coordinator::remove(Time now, std::vector<Removal> removals, Effects& effec
   bool roll_back = orphaned_.has_value();
   bool changed = false;
   std::string cause = orphaned_ ? orphaned_->cause : "";
+  const std::size_t failures_before = failures_.size();
   for (std::size_t i = 0; i < removals.size(); ++i) {  // grows where workers go with their server
     const Removal removal = removals[i];
     const auto known = processes_.find(removal.id);
-    if (known == processes_.end()) {
-      continue;
-    }
-    const Process process = known->second;
-    const bool member = is_member(removal.id, process);
-    removed_[removal.id] = process.incarnation;
-    processes_.erase(known);
-    if (!member || state_ != RunState::running) {
+    const Process process = known == processes_.end() ? Process{} : known->second;
+    if (!take_out(next, removal, removals, cause)) {
       continue;
     }
     changed = true;
-    cause += (cause.empty() ? "" : "; ") + removal.id + " removed: " + removal.how;
-    const bool server = process.role == Role::server;
+    roll_back = roll_back || (process.role == Role::server && job_.worker_scope == WorkerScope::server);
     if (removal.failed) {
       failures_.push_back({process.role, removal.id, process.incarnation, removal.how, newest_iteration(), committed_,
-                           view_.restore.epoch, server, process.last_heard, now, std::nullopt, view_.epoch.next()});
-    }
-    const auto is_removed = [&](const auto& m) { return m.id.value == removal.id; };
-    if (server) {
-      roll_back = true;
-      std::erase_if(next.servers, is_removed);
-      for (const WorkerMember& worker : next.workers) {
-        if (job_.worker_scope == WorkerScope::server && home_of(job_, worker.id.value) == ordinal(removal.id)) {
-          removals.push_back({worker.id.value, "its server was removed", false});
-        }
-      }
-    } else {
-      std::erase_if(next.workers, is_removed);
+                           view_.restore.epoch, false, process.last_heard, now, std::nullopt, view_.epoch.next()});
     }
   }
   if (!changed) {
     return;
   }
+  if (std::none_of(next.servers.begin(), next.servers.end(), [](const auto& s) { return s.stays; })) {
+    for (ServerMember& server : next.servers) {  // somebody has to stay: the drain is called off
+      server.stays = true;
+    }
+  }
   next.cause = cause;
   const bool server_waits = std::any_of(processes_.begin(), processes_.end(), [&](const auto& entry) {
     return entry.second.role == Role::server && !is_member(entry.first, entry.second);
   });
-  if (next.servers.empty() && !server_waits) {  // a view has at least one server: it comes with the next one that joins
+  bool rolls_back = true;
+  if (next.servers.empty() && job_.stop_on_data_loss) {
+    stop(now, RunState::data_lost, cause + "; no server is left, and on_data_loss is stop", effects);
+  } else if (next.servers.empty() && !server_waits) {  // a view has a server: it comes with the next one that joins
     effects.push_back(Log{cause + "; no server is left, waiting for one to join"});
     orphaned_ = std::move(next);
+  } else {
+    orphaned_.reset();
+    rolls_back = change_view(now, std::move(next), roll_back, effects);
+  }
+  for (std::size_t f = failures_before; f < failures_.size(); ++f) {
+    failures_[f].rolls_back = rolls_back && failures_[f].role == Role::server;
+  }
+}
+
+// ---- servers that come and go without a stop ------------------------------------------------------------------------
+
+void Coordinator::on_replicas_ready(Time now, const Route& from, const Message& message, const ReplicasReady& ready,
+                                    Effects& effects) {
+  if (ready.epoch != view_.epoch) {
+    send(from, message.envelope.request, Ack{}, effects);  // nothing more will come of it
     return;
   }
-  change_view(now, std::move(next), roll_back, effects);
+  ready_.insert(message.envelope.sender);
+  settle_if_ready(now, effects);
+  if (view_.epoch != ready.epoch) {
+    send(from, message.envelope.request, Ack{}, effects);
+  }
+}
+
+/// When everybody's replicas have caught up, the target ring becomes the settled one, and who was drained may go.
+void Coordinator::settle_if_ready(Time now, Effects& effects) {
+  const bool all_ready = std::all_of(view_.servers.begin(), view_.servers.end(),
+                                     [&](const ServerMember& server) { return ready_.contains(server.id.value); });
+  if (state_ != RunState::running || orphaned_ || view_.settled() || !all_ready) {
+    return;
+  }
+  View next = view_;
+  next.cause = "settled: every replica is in sync";
+  next.settled_ring.clear();
+  std::erase_if(next.servers, [&](const ServerMember& server) {
+    if (!server.stays) {
+      next.cause += "; " + server.id.value + " has handed on what it held";
+      next.retired.push_back(server.id.value);
+      processes_.erase(server.id.value);
+    }
+    return !server.stays;
+  });
+  for (const ServerMember& server : next.servers) {
+    next.settled_ring.push_back({server.id, server.incarnation});
+  }
+  change_view(now, std::move(next), false, effects);
+}
+
+void Coordinator::drain(Time now, const Route& from, const Message& message, const std::string& id, Effects& effects) {
+  const RequestId request = message.envelope.request;
+  const auto server = view_.server_index(id);
+  const auto worker = view_.worker_index(id);
+  const auto refuse_with = [&](std::string text) {
+    refuse(from, request, RefusalReason::not_expected, std::move(text), effects);
+  };
+  const auto staying = std::count_if(view_.servers.begin(), view_.servers.end(), [](const auto& s) { return s.stays; });
+  if (view_.is_retired(id) || (server && !view_.servers[*server].stays)) {
+    send(from, request, Ack{}, effects);  // asked for before
+  } else if (state_ != RunState::running || orphaned_ || (!server && !worker)) {
+    refuse_with("'" + id + "' is not a member of the view, so there is nothing to drain");
+  } else if (job_.worker_scope == WorkerScope::server) {
+    refuse_with("with cluster.worker_scope: server slices belong to servers, and nobody can take them over");
+  } else if (server && staying == 1) {
+    refuse_with("'" + id + "' is the last server that stays; add another one first");
+  } else if (worker && view_.workers.size() <= job_.min_workers) {
+    refuse_with("'" + id + "' is one of the last " + std::to_string(view_.workers.size()) +
+                " workers, and cluster.min_workers is " + std::to_string(job_.min_workers) + "; add another one first");
+  } else {
+    View next = view_;
+    next.cause = id + " is drained";
+    if (server) {
+      next.servers[*server].stays = false;
+    } else {
+      std::erase_if(next.workers, [&](const WorkerMember& member) { return member.id.value == id; });
+      next.retired.push_back(id);
+      processes_.erase(id);
+    }
+    change_view(now, std::move(next), false, effects);
+    send(from, request, Ack{}, effects);
+  }
 }
 
 void Coordinator::admit_waiting(Time now, Effects& effects) {
@@ -204,13 +339,34 @@ void Coordinator::admit_waiting(Time now, Effects& effects) {
     View next = std::move(*orphaned_);
     orphaned_.reset();
     change_view(now, std::move(next), true, effects);
-  } else if (!orphaned_ && waits(Role::worker)) {
-    // A server that joins waits for the next restore: with one replica there is nobody to hand it blocks beside
-    // training.
+  } else if (!orphaned_ && (waits(Role::worker) || (waits(Role::server) && job_.worker_scope == WorkerScope::all))) {
     View next = view_;
-    next.cause = "a worker has joined";
+    next.cause = waits(Role::server) ? "a server has joined" : "a worker has joined";
     change_view(now, std::move(next), false, effects);
   }
+}
+
+/// Why nothing moves, in words, one line for each who waits.
+std::vector<std::string> Coordinator::waiting() const {
+  std::vector<std::string> lines;
+  if (orphaned_) {
+    lines.push_back("the run waits for a server to join");
+  }
+  if (state_ == RunState::running && view_.workers.size() < job_.min_workers) {
+    lines.push_back("the run waits for workers: " + std::to_string(view_.workers.size()) + " of at least " +
+                    std::to_string(job_.min_workers));
+  }
+  for (const ServerMember& server : view_.servers) {
+    if (!view_.settled() && !ready_.contains(server.id.value)) {
+      lines.push_back("the view waits for the replicas of " + server.id.value + "'s blocks to catch up");
+    }
+  }
+  for (const auto& [id, process] : processes_) {
+    if (!process.waiting_for.empty()) {
+      lines.push_back(id + ": " + process.waiting_for);
+    }
+  }
+  return lines;
 }
 
 std::optional<std::string> Coordinator::failure_of(Time now, const Process& process) const {

@@ -9,6 +9,7 @@
 #include "libps/core/bounds.hpp"
 #include "libps/optim/initialise.hpp"
 #include "libps/optim/reduce.hpp"
+#include "libps/ring/view.hpp"
 
 namespace ringps {
 namespace {
@@ -18,34 +19,15 @@ bool is_worker_of(const View& view, const Envelope& envelope) {
   return index && view.workers[*index].incarnation == envelope.incarnation;
 }
 
+bool is_server_of(const View& view, const Envelope& envelope) {
+  const auto index = view.server_index(envelope.sender);
+  return index && view.servers[*index].incarnation == envelope.incarnation;
+}
+
 }  // namespace
 
 Shard::Shard(const JobSpec& job, ServerId id, Incarnation incarnation)
-    : job_(job), id_(std::move(id)), incarnation_(incarnation), table_(job.tensors, job.block_elements) {}
-
-// ---- views and restores ---------------------------------------------------------------------------------------------
-
-void Shard::on_view(const View& view, Effects& effects) {
-  if (view.epoch <= view_.epoch) {
-    return;
-  }
-  const bool rolled_back = view.restore.epoch != view_.restore.epoch;
-  view_ = view;
-  // Whoever still waits will ask again under the new epoch; contributions that came stay, they are the same bits.
-  waiters_.clear();
-  waiters_free_.clear();
-  for (Block& block : blocks_) {
-    block.first_waiter = none;
-  }
-  if (rolled_back) {
-    take_ownership(effects);
-  }
-  unpark(effects);
-}
-
-void Shard::take_ownership(Effects& effects) {
-  restored_ = false;
-  slices_.clear();
+    : job_(job), id_(std::move(id)), incarnation_(incarnation), table_(job.tensors, job.block_elements) {
   slot_of_slice_.assign(job_.slices, none);
   for (std::uint32_t s = 0; s < job_.slices; ++s) {
     if (contributes(job_, SliceId{s}, id_.value)) {
@@ -53,65 +35,178 @@ void Shard::take_ownership(Effects& effects) {
       slices_.push_back(SliceId{s});
     }
   }
-  blocks_.clear();
   local_of_.assign(table_.size(), none);
-  const Placement placement(view_, table_, job_.virtual_nodes, job_.replicas);
-  RestoreBlocks restore{view_.restore, {}};
-  if (const auto self = view_.server_index(id_.value)) {
-    restore.blocks = placement.owned(*self);
+}
+
+// ---- views and restores ---------------------------------------------------------------------------------------------
+
+void Shard::on_view(Time now, const View& view, Effects& effects) {
+  if (view.epoch <= view_.epoch) {
+    return;
   }
-  for (const BlockId id : restore.blocks) {
-    local_of_[id.value] = static_cast<Local>(blocks_.size());
-    Block& block = blocks_.emplace_back();
-    block.id = id;
-    block.version = view_.restore.iteration;
+  now_ = now;
+  const bool rolled_back = view.restore.epoch != view_.restore.epoch;
+  const bool new_owners = view.owned_since != view_.owned_since;
+  const Placement placement(view, table_, job_.virtual_nodes, job_.replicas);
+  if (placement.digest() != view.placement_digest || placement.lost()) {
+    effects.push_back(
+        Tell{Failed{"the placement that " + id_.value + " computes from view " + std::to_string(view.epoch.value) +
+                    " is not the one that the view's digest stands for: the programs differ"}});
+    return;
   }
-  contributions_.assign(blocks_.size() * slices_.size(), {});
-  kept_.clear();
-  kept_free_.clear();
-  held_.clear();
+  view_ = view;
+  self_ = view_.server_index(id_.value).value_or(none);
+  // Whoever still waits will ask again under the new epoch; contributions that came stay, they are the same bits.
+  waiters_.clear();
+  waiters_free_.clear();
+  if (rolled_back) {
+    blocks_.clear();
+    contributions_.clear();
+    kept_.clear();
+    kept_free_.clear();
+    local_of_.assign(table_.size(), none);
+    held_.clear();
+    next_checkpoint_ = first_checkpoint(job_, view_.restore.iteration);
+    newest_ = view_.restore.iteration;
+  }
+  forget_replicas();
+  take_places(placement);
+  if (rolled_back) {
+    restore(placement, effects);
+  } else if (restored_) {
+    if (new_owners) {
+      held_.clear();
+      for (Block& block : blocks_) {
+        block.held = {};
+      }
+      hold_all(effects);
+    }
+    ask_replicas(effects);
+  }
+  unpark(effects);
+  flush(effects);
+}
+
+/// Makes the list of the blocks that the view gives to this server; what it has of them stays.
+void Shard::take_places(const Placement& placement) {
+  std::vector<Block> before = std::exchange(blocks_, {});
+  std::vector<Contribution> contributions = std::exchange(contributions_, {});
+  const std::vector<Local> local_before = std::exchange(local_of_, std::vector<Local>(table_.size(), none));
+  const auto has = [&](const Placement::Servers& servers) {
+    return std::find(servers.begin(), servers.end(), self_) != servers.end();
+  };
+  owned_.clear();
   gathered_ = {};
-  newest_ = view_.restore.iteration;
-  next_checkpoint_ = first_checkpoint(job_, view_.restore.iteration);
-  if (!view_.restore.checkpoint.empty() && !restore.blocks.empty()) {
-    effects.push_back(std::move(restore));
+  for (std::uint32_t b = 0; b < table_.size(); ++b) {
+    const BlockId id{b};
+    if (!has(placement.holders(id)) && !has(placement.newcomers(id))) {
+      continue;
+    }
+    const auto local = static_cast<Local>(blocks_.size());
+    local_of_[b] = local;
+    const Local was = local_before[b];
+    Block& block = blocks_.emplace_back(was == none ? Block{} : std::move(before[was]));
+    const bool was_mine = was != none && block.primary == block.self;
+    block.id = id;
+    block.primary = placement.primary(id);
+    block.self = self_;
+    block.first_waiter = none;
+    block.replicating = false;
+    block.chain = none;
+    block.replicas.clear();
+    contributions_.resize(contributions_.size() + slices_.size());
+    if (!mine(block)) {
+      continue;
+    }
+    owned_.push_back(local);
+    for (const std::uint32_t server : placement.holders(id)) {
+      if (server != self_) {
+        block.replicas.push_back({server, true, Replica::State::asking});
+      }
+    }
+    for (const std::uint32_t server : placement.newcomers(id)) {
+      block.replicas.push_back({server, false, Replica::State::asking});
+    }
+    if (was_mine) {
+      for (std::size_t slot = 0; slot < slices_.size(); ++slot) {
+        contributions_[local * slices_.size() + slot] = std::exchange(contributions[was * slices_.size() + slot], {});
+      }
+    } else {
+      block.contributed = 0;
+      block.committed = false;
+      block.held = {};
+    }
+  }
+  for (Contribution& contribution : contributions) {  // of blocks that are another's now
+    let_go(contribution);
+  }
+}
+
+/// Begins a lineage: every block that the settled ring gives to this server comes from where the view says.
+void Shard::restore(const Placement& placement, Effects& effects) {
+  restored_ = false;
+  restoring_.clear();
+  for (Block& block : blocks_) {
+    const auto& holders = placement.holders(block.id);
+    if (std::find(holders.begin(), holders.end(), self_) != holders.end()) {
+      block.version = view_.restore.iteration;
+      restoring_.push_back(block.id);
+    }
+  }
+  if (!view_.restore.checkpoint.empty() && !restoring_.empty()) {
+    effects.push_back(RestoreBlocks{view_.restore, restoring_});
     return;
   }
   std::vector<BlockBuffer> buffers;
-  for (const BlockId id : restore.blocks) {
+  for (const BlockId id : restoring_) {
     const auto& at = table_[id];
     auto buffer = std::make_shared<Floats>(std::size_t{at.elements} * (1 + job_.optimizer.state_per_element()), 0.0F);
     initialise(table_.tensor(at.tensor), job_.seed, at.tensor_offset, std::span(*buffer).first(at.elements));
     buffers.push_back(std::move(buffer));
   }
-  on_restored(view_.restore.epoch, std::move(buffers), effects);
+  on_restored(now_, view_.restore.epoch, std::move(buffers), effects);
 }
 
-void Shard::on_restored(Epoch restore_epoch, std::vector<BlockBuffer> buffers, Effects& effects) {
+void Shard::on_restored(Time now, Epoch restore_epoch, std::vector<BlockBuffer> buffers, Effects& effects) {
   if (restored_ || restore_epoch != view_.restore.epoch) {
     return;
   }
-  check(buffers.size() == blocks_.size(), "a restore brings every owned block");
-  for (std::size_t i = 0; i < blocks_.size(); ++i) {
-    blocks_[i].current = std::move(buffers[i]);
-  }
-  restored_ = true;
-  if (view_.restore.iteration == job_.iterations) {  // resumed after its end: only the last checkpoint is missing
-    for (const Block& block : blocks_) {
-      hold_for_checkpoint(block, effects);
+  now_ = now;
+  check(buffers.size() == restoring_.size(), "a restore brings every block that was asked for");
+  for (std::size_t i = 0; i < buffers.size(); ++i) {
+    if (const Local local = local_of_[restoring_[i].value]; local != none) {  // else the view has changed meanwhile
+      blocks_[local].current = std::move(buffers[i]);
     }
   }
+  restoring_.clear();
+  restored_ = true;
+  ask_replicas(effects);
   unpark(effects);
+  flush(effects);
 }
 
 // ---- messages -------------------------------------------------------------------------------------------------------
 
-void Shard::on_message(const Route& from, Message message, Effects& effects) {
+void Shard::on_message(Time now, const Route& from, Message message, Effects& effects) {
+  now_ = now;
+  dispatch(from, std::move(message), effects);
+  flush(effects);
+}
+
+void Shard::dispatch(const Route& from, Message message, Effects& effects) {
   const Envelope& envelope = message.envelope;
-  if (envelope.cluster != job_.cluster || envelope.role != Role::worker) {
+  const bool from_server = envelope.role == Role::server;
+  if (envelope.cluster != job_.cluster || (envelope.role != Role::worker && !from_server)) {
     refuse(from, envelope.request, RefusalReason::unknown_sender,
-           "this is a server of the cluster '" + job_.cluster + "'; it speaks with that cluster's workers only",
+           "this is a server of the cluster '" + job_.cluster +
+               "'; it speaks with that cluster's workers and servers only",
            effects);
+    return;
+  }
+  if (from_server && std::holds_alternative<Stale>(message.body)) {  // an answer: ours was of an old epoch
+    if (envelope.epoch > view_.epoch) {
+      effects.push_back(FetchView{});
+    }
     return;
   }
   // The one place where epochs are compared.
@@ -125,9 +220,9 @@ void Shard::on_message(const Route& from, Message message, Effects& effects) {
     park(from, std::move(message));
     return;
   }
-  if (!is_worker_of(view_, envelope)) {
+  if (from_server ? !is_server_of(view_, envelope) : !is_worker_of(view_, envelope)) {
     refuse(from, envelope.request, RefusalReason::unknown_sender,
-           "'" + envelope.sender + "' in this incarnation is not a worker of view " + std::to_string(view_.epoch.value),
+           "'" + envelope.sender + "' in this incarnation is not a member of view " + std::to_string(view_.epoch.value),
            effects);
     return;
   }
@@ -135,18 +230,20 @@ void Shard::on_message(const Route& from, Message message, Effects& effects) {
     park(from, std::move(message));
     return;
   }
-  dispatch(from, std::move(message), effects);
-}
-
-void Shard::dispatch(const Route& from, Message message, Effects& effects) {
-  if (const auto* push_pull = std::get_if<PushPull>(&message.body)) {
+  if (from_server) {
+    if (!on_server_message(message, effects)) {
+      ++counters_.refused;
+    }
+  } else if (const auto* push_pull = std::get_if<PushPull>(&message.body)) {
     on_contribution(from, message, *push_pull, true, effects);
   } else if (const auto* push = std::get_if<Push>(&message.body)) {
     on_contribution(from, message, *push, false, effects);
   } else if (const auto* pull = std::get_if<Pull>(&message.body)) {
     on_pull(from, message, *pull, effects);
+  } else if (const auto* ask_missing = std::get_if<AskMissing>(&message.body)) {
+    on_ask_missing(from, message, *ask_missing, effects);
   } else {
-    refuse(from, message.envelope.request, RefusalReason::malformed, "a server takes Push, PushPull and Pull only",
+    refuse(from, envelope.request, RefusalReason::malformed, "a worker may send Push, PushPull, Pull and AskMissing",
            effects);
   }
 }
@@ -165,7 +262,7 @@ void Shard::unpark(Effects& effects) {
   std::deque<Parked> parked = std::exchange(parked_, {});
   parked_bytes_ = 0;
   for (Parked& each : parked) {
-    on_message(each.from, std::move(each.message), effects);
+    dispatch(each.from, std::move(each.message), effects);
   }
 }
 
@@ -185,7 +282,7 @@ bool Shard::locate(const std::vector<BlockRun>& runs, std::vector<Local>& blocks
     for (std::uint32_t i = 0; i < run.count; ++i) {
       const BlockId id{first->value + i};
       const Local local = local_of_[id.value];
-      if (local == none || blocks.size() == blocks_.size()) {
+      if (local == none || !mine(blocks_[local]) || blocks.size() == owned_.size()) {
         refuse(from, message.envelope.request, RefusalReason::not_primary,
                "'" + id_.value + "' is not the primary of block " + table_.name(id) + " in epoch " +
                    std::to_string(view_.epoch.value) + ", or the request names it twice",
@@ -289,10 +386,36 @@ void Shard::count(const std::vector<Local>& blocks, std::uint32_t slot, const Pa
     }
     offset += std::size_t{table_[block.id].elements} * sizeof(float);
   }
-  if (--kept_[index].uses == 0) {
-    kept_[index].payload = {};
-    kept_free_.push_back(index);
+  Contribution own{payload.data(), index};
+  let_go(own);
+}
+
+void Shard::let_go(Contribution& contribution) {
+  if (contribution.values == nullptr) {
+    return;
   }
+  Kept& kept = kept_[contribution.message];
+  if (--kept.uses == 0) {
+    kept.payload = {};
+    kept_free_.push_back(contribution.message);
+  }
+  contribution = {};
+}
+
+void Shard::on_ask_missing(const Route& from, const Message& message, const AskMissing& ask, Effects& effects) {
+  std::vector<bool> lacks(slices_.size(), false);
+  for (const Local local : owned_) {
+    for (std::size_t slot = 0; blocks_[local].version.next() == ask.iteration && slot < slices_.size(); ++slot) {
+      lacks[slot] = lacks[slot] || contributions_[local * slices_.size() + slot].values == nullptr;
+    }
+  }
+  Missing missing{ask.iteration, {}};
+  for (std::size_t slot = 0; slot < slices_.size(); ++slot) {
+    if (lacks[slot]) {
+      missing.slices.push_back(slices_[slot]);
+    }
+  }
+  reply(from, message.envelope.request, std::move(missing), {}, effects);
 }
 
 void Shard::on_pull(const Route& from, const Message& message, const Pull& pull, Effects& effects) {
@@ -302,9 +425,16 @@ void Shard::on_pull(const Route& from, const Message& message, const Pull& pull,
   }
   Iteration wanted = pull.iteration;
   if (wanted == newest_version) {
-    wanted = blocks_[located_.front()].version;
+    const auto unsure = [&](Local local) {  // its replicas have not said yet what they have
+      const auto& replicas = blocks_[local].replicas;
+      return std::any_of(replicas.begin(), replicas.end(), [](const Replica& r) { return r.holder && r.gates(); });
+    };
+    if (std::any_of(located_.begin(), located_.end(), unsure)) {
+      park(from, message);
+      return;
+    }
     for (const Local local : located_) {
-      wanted = std::min(wanted, blocks_[local].version);
+      wanted = std::min(wanted, committed_version(blocks_[local]));
     }
   }
   if (wanted.value > job_.iterations.value) {

@@ -1,9 +1,16 @@
-// One shard of the model: the blocks that a server is primary for, their versions, and the contributions that are to
-// make the next ones. Pure. Not thread-safe; owned by one loop.
+// One shard of the model: the blocks that a server holds, as their primary or as a replica, and the contributions that
+// are to make their next versions. Pure. Not thread-safe; owned by one loop.
 //
-// Each block walks on its own from version to version: it counts contributions by slice, reduces them in slice order
-// when all are there, steps the optimizer, and then answers who waits for the new version. The current and the previous
-// version of a block stay, so that a slice taken over late can be computed from the version that everybody else used.
+// Each block walks on its own from version to version. Its primary counts contributions by slice, reduces them in slice
+// order when all are there, steps the optimizer, sends the reduced gradient along the chain of its replicas, and when
+// all of them have it, the version is committed: whoever waits for it is answered. The current and the previous version
+// of a block stay, so that a slice taken over late can be computed from the version that everybody else used.
+//
+// After each change of the view a primary asks its replicas which versions they have, and hands whole blocks to those
+// that lack them: at once to the settled ring's, which every commit needs, and beside training to newcomers.
+//
+// This header is longer than others because the whole state of a shard stands here. shard.cpp: views and requests of
+// workers; shard_blocks.cpp: versions, checkpoints, answers; shard_replicas.cpp: what goes between servers.
 #pragma once
 
 #include <array>
@@ -17,6 +24,7 @@
 #include <vector>
 
 #include "libps/base/aligned.hpp"
+#include "libps/base/time.hpp"
 #include "libps/core/job.hpp"
 #include "libps/ring/layout.hpp"
 #include "libps/ring/view.hpp"
@@ -34,6 +42,10 @@ class Shard {
  public:
   struct Reply {
     Route to;
+    Message message;
+  };
+  struct ToServer {
+    std::uint32_t server;  ///< index in view().servers
     Message message;
   };
   struct FetchView {};  ///< somebody is ahead of us
@@ -57,7 +69,7 @@ class Shard {
   struct Tell {  ///< the coordinator, reliably
     Body body;
   };
-  using Effect = std::variant<Reply, FetchView, RestoreBlocks, WriteCheckpoint, Tell>;
+  using Effect = std::variant<Reply, ToServer, FetchView, RestoreBlocks, WriteCheckpoint, Tell>;
   using Effects = std::vector<Effect>;
 
   /// What a message did, in numbers that only grow.
@@ -70,40 +82,48 @@ class Shard {
 
   Shard(const JobSpec& job, ServerId id, Incarnation incarnation);
 
-  void on_view(const View& view, Effects& effects);
-  void on_message(const Route& from, Message message, Effects& effects);
+  void on_view(Time now, const View& view, Effects& effects);
+  /// From a worker or another server. `from`: empty if it did not come through the socket that this server binds.
+  void on_message(Time now, const Route& from, Message message, Effects& effects);
   /// `buffers`: for each block of RestoreBlocks, in its order. Ignored if the view has moved to another restore since.
-  void on_restored(Epoch restore_epoch, std::vector<BlockBuffer> buffers, Effects& effects);
+  void on_restored(Time now, Epoch restore_epoch, std::vector<BlockBuffer> buffers, Effects& effects);
   /// The coordinator's word on when the next checkpoint is due (CheckpointBegin); repeats do no harm.
-  void on_checkpoint_begin(Iteration iteration, Epoch restore_epoch, Effects& effects);
+  void on_checkpoint_begin(Time now, Iteration iteration, Epoch restore_epoch, Effects& effects);
+  void on_tick(Time now, Effects& effects);
+  Time next_deadline() const;
 
-  /// The newest version that all owned blocks have.
+  /// The oldest version of any block that this server is primary for.
   Iteration version() const;
-  /// The newest version that any owned block has.
+  /// The newest version of any block that it holds.
   Iteration newest() const { return newest_; }
   /// "iteration 61 waits for slice 2 of worker1", or empty.
   std::string waiting_for() const;
   const Counters& counters() const { return counters_; }
   const BlockTable& table() const { return table_; }
+  const View& view() const { return view_; }
   Epoch epoch() const { return view_.epoch; }
   Epoch restore_epoch() const { return view_.restore.epoch; }
 
   /// What the shard holds for others.
   struct Load {
-    std::size_t parked = 0;   ///< messages that wait for a view or a restore
-    std::size_t waiting = 0;  ///< requests that wait for an iteration
-    std::size_t kept = 0;     ///< payloads that are not reduced yet
+    std::size_t parked = 0;       ///< messages that wait for a view or a restore
+    std::size_t waiting = 0;      ///< requests that wait for an iteration
+    std::size_t kept = 0;         ///< payloads that are not reduced yet
+    std::size_t replicating = 0;  ///< gradients that replicas have not answered
   };
   Load load() const {
-    return {parked_.size(), waiters_.size() - waiters_free_.size(), kept_.size() - kept_free_.size()};
+    return {parked_.size(), waiters_.size() - waiters_free_.size(), kept_.size() - kept_free_.size(),
+            outstanding_.size()};
   }
 
-  /// The owned blocks with version and buffers, for the simulator's checkers.
+  /// The blocks held with version and buffers, for the simulator's checkers.
   struct Observed {
     BlockId block;
     Iteration version;
     const Floats* current;
     const Floats* previous;  ///< null if there is none
+    bool primary;
+    bool committed;  ///< primaries: all holders are known to have `version`
   };
   std::vector<Observed> observe() const;
 
@@ -120,17 +140,65 @@ class Shard {
     Payload payload;
     std::uint32_t uses = 0;
   };
+  /// What a primary knows of one replica of one block, in the current epoch.
+  struct Replica {
+    enum class State : std::uint8_t {
+      asking,   ///< asked for its version
+      unknown,  ///< did not answer in time
+      behind,   ///< waits to be handed the block
+      moving,   ///< the block is on its way to it
+      synced,   ///< has the block's version; belongs to the chain
+    };
+    std::uint32_t server = 0;  ///< index in the view
+    bool holder = false;       ///< of the settled ring: no version is committed without it
+    State state = State::asking;
+
+    /// While this is so the block does not go on to its next version.
+    bool gates() const {
+      return state == State::asking || state == State::moving || (holder && state != State::synced);
+    }
+  };
   struct Block {
     BlockId id;
     Iteration version;
+    std::uint32_t primary = none;   ///< index in the view
+    std::uint32_t self = none;      ///< this server's, in the same view
     std::uint32_t contributed = 0;  ///< slices that have contributed to version + 1
     std::uint32_t first_waiter = none;
-    BlockBuffer current;   ///< of `version`
+    BlockBuffer current;   ///< of `version`; null: not handed over or restored yet
     BlockBuffer previous;  ///< of version - 1; null right after a restore
     BlockBuffer spare;     ///< the one before, to be written again once nobody else holds it
+    // The primary's:
+    bool committed = false;         ///< whether all holders are known to have `version`
+    bool replicating = false;       ///< `version` has been sent along the chain and not been answered
+    std::uint32_t chain = none;     ///< index in chains_; none: there is nobody to send to
+    std::vector<Replica> replicas;  ///< holders, then newcomers, in the order of the rings
+    Iteration held;                 ///< newest version that was kept for a checkpoint
   };
-  /// A request that is answered when all its blocks have reached `iteration`. It hangs in the list of the first block
-  /// that has not (Block::first_waiter), so applying a block looks only at those who wait for it first.
+  /// One replica-bearing server, in the current epoch.
+  struct Peer {
+    std::vector<Local> blocks;  ///< that it is to have of ours, ascending
+    RequestId asked;            ///< ticket of the last Compare; 0: answered
+    Time ask_again = time_never;
+    std::deque<Local> behind;  ///< to be handed over, holders' first
+    RequestId handoff;         ///< ticket of the one under way; 0: none
+    std::vector<Local> moving;
+    Time sent;
+    Time send_again = time_never;
+  };
+  /// Reduced gradients of several blocks of one iteration, on their way into one chain.
+  struct Batch {
+    Iteration iteration;
+    std::vector<Local> blocks;
+    std::shared_ptr<Floats> gradients;
+  };
+  struct Outstanding {
+    Batch batch;
+    std::uint32_t chain = none;
+    Time deadline;
+  };
+  /// A request that is answered when `iteration` of all its blocks is committed. It hangs in the list of the first
+  /// block that has not (Block::first_waiter), so applying a block looks only at those who wait for it first.
   struct Waiter {
     Route from;
     std::string sender;
@@ -143,14 +211,16 @@ class Shard {
     std::uint32_t next = none;
   };
 
+  // shard.cpp
   void dispatch(const Route& from, Message message, Effects& effects);
   void park(const Route& from, Message message);
   void unpark(Effects& effects);
-  void take_ownership(Effects& effects);
-
+  void take_places(const Placement& placement);
+  void restore(const Placement& placement, Effects& effects);
   template <class Request>
   void on_contribution(const Route& from, const Message& message, const Request& request, bool want_values,
                        Effects& effects);
+  void on_ask_missing(const Route& from, const Message& message, const AskMissing& ask, Effects& effects);
   void on_pull(const Route& from, const Message& message, const Pull& pull, Effects& effects);
   bool locate(const std::vector<BlockRun>& runs, std::vector<Local>& blocks, std::size_t& elements, const Route& from,
               const Message& message, Effects& effects);
@@ -158,20 +228,61 @@ class Shard {
                          const std::vector<Local>& blocks, Effects& effects);
   void count(const std::vector<Local>& blocks, std::uint32_t slot, const Payload& payload, Iteration iteration,
              Effects& effects);
+  void let_go(Contribution& contribution);
 
+  // shard_blocks.cpp
+  bool mine(const Block& block) const { return block.primary == self_; }
+  /// A block is never more than one version ahead of what is committed.
+  static Iteration committed_version(const Block& block) {
+    return Iteration{block.version.value - (block.committed ? 0 : 1)};
+  }
+  static bool has_committed(const Block& block, Iteration iteration) {
+    return iteration.value + (block.committed ? 0 : 1) <= block.version.value;
+  }
   bool complete(const Block& block) const;
   void apply_block(Local local, Effects& effects);
+  void step(Block& block, std::span<const float> gradient);
   BlockBuffer next_buffer(Block& block) const;
-  void hold_for_checkpoint(const Block& block, Effects& effects);
+  void commit(Local local, Effects& effects);
+  void hold_for_checkpoint(Block& block, Effects& effects);
+  void hold_all(Effects& effects);
   void pass_gate(Effects& effects);
-
   void wait(Waiter waiter, Effects& effects);
   bool advance(std::uint32_t index, Effects& effects);
   void answer(const Waiter& waiter, Effects& effects);
   Payload gather(const Waiter& waiter);
-
   void reply(const Route& to, RequestId request, Body body, Payload payload, Effects& effects) const;
   void refuse(const Route& to, RequestId request, RefusalReason reason, std::string text, Effects& effects);
+
+  // shard_replicas.cpp: the primary's side
+  void forget_replicas();
+  void ask_replicas(Effects& effects);
+  void ask(std::uint32_t server, Effects& effects);
+  void on_compared(std::uint32_t from, const Compared& compared, Effects& effects);
+  void on_compare_timeout(std::uint32_t server, Effects& effects);
+  void hand_over(std::uint32_t server, Effects& effects);
+  void send_handoff(std::uint32_t server, Effects& effects);
+  void on_handoff_ack(std::uint32_t from, const HandoffAck& ack, Effects& effects);
+  void on_handoff_timeout(std::uint32_t server, Effects& effects);
+  void flush(Effects& effects);
+  void send_outstanding(RequestId ticket, const Outstanding& outstanding, Effects& effects);
+  void on_replicate_ack(const ReplicateAck& ack, Effects& effects);
+  Replica& replica_of(Local local, std::uint32_t server);
+  void set_state(Local local, std::uint32_t server, Replica::State state);
+  void review(Local local, Effects& effects);
+  void tell_if_ready(Effects& effects);
+  void add_to_batch(Local local, std::span<const float> gradient, Effects& effects);
+  void send_batch(std::uint32_t chain, Effects& effects);
+  // … and the replica's
+  bool on_server_message(const Message& message, Effects& effects);
+  bool on_compare(std::uint32_t from, const Compare& compare, Effects& effects);
+  bool on_replicate(std::uint32_t from, const Message& message, const Replicate& replicate, Effects& effects);
+  bool on_handoff(std::uint32_t from, const Message& message, const Handoff& handoff, Effects& effects);
+  std::optional<std::vector<Local>> held(const std::vector<BlockRun>& runs) const;
+  std::size_t block_floats(BlockId block) const {
+    return std::size_t{table_[block].elements} * (1 + job_.optimizer.state_per_element());
+  }
+  void to_server(std::uint32_t server, Body body, Payload payload, Effects& effects) const;
 
   // Constant after construction.
   const JobSpec& job_;
@@ -179,21 +290,36 @@ class Shard {
   const Incarnation incarnation_;
   const BlockTable table_;
 
-  // Follows from the view.
-  View view_;
   std::vector<std::uint32_t> slot_of_slice_;  ///< position among the slices that contribute here, or none
   std::vector<SliceId> slices_;               ///< those, ascending
-  std::vector<Local> local_of_;               ///< per BlockId: index in blocks_, or none
+
+  // Follows from the view.
+  View view_;
+  std::uint32_t self_ = none;    ///< index in the view
+  std::vector<Local> local_of_;  ///< per BlockId: index in blocks_, or none
+  std::vector<Local> owned_;     ///< those that this server is primary for, ascending
 
   // The model and what is on its way into it.
   bool restored_ = false;
-  std::vector<Block> blocks_;                ///< ascending by id
+  std::vector<BlockId> restoring_;           ///< blocks whose values are on their way from a checkpoint
+  std::vector<Block> blocks_;                ///< held, ascending by id
   std::vector<Contribution> contributions_;  ///< per block, slices_.size() entries
   std::vector<Kept> kept_;
   std::vector<std::uint32_t> kept_free_;
   std::vector<Waiter> waiters_;
   std::vector<std::uint32_t> waiters_free_;
   Iteration newest_;
+
+  // Replication, of the current epoch.
+  std::vector<Peer> peers_;                         ///< per server of the view
+  std::vector<std::vector<std::uint32_t>> chains_;  ///< distinct ones: this server, then replicas in sync
+  std::vector<Batch> batches_;                      ///< per chain: not sent yet
+  std::map<RequestId, Outstanding> outstanding_;    ///< by ticket
+  RequestId last_ticket_;
+  std::size_t unsynced_ = 0;  ///< replicas of owned blocks that are not in sync
+  Time next_handoff_;         ///< to a newcomer: handing over takes half the time at most
+  bool told_ready_ = false;
+  Time now_;  ///< of the event that is being handled
 
   // Checkpoints: the next one is taken at next_checkpoint_; the last version always is.
   Iteration next_checkpoint_;

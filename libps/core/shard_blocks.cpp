@@ -1,4 +1,4 @@
-// A shard's blocks: from one version to the next, into checkpoints, and out as answers. Views and requests: shard.cpp.
+// A shard's blocks: from one version to the next, into checkpoints, and out as answers.
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -15,7 +15,8 @@ namespace ringps {
 bool Shard::complete(const Block& block) const {
   // With CheckpointRule::wait nobody passes a checkpoint before it is committed and the next one is named.
   const bool gated = job_.checkpoint.wait && block.version >= next_checkpoint_;
-  return block.contributed == slices_.size() && !gated;
+  return block.contributed == slices_.size() && !gated && block.committed &&
+         std::none_of(block.replicas.begin(), block.replicas.end(), [](const Replica& r) { return r.gates(); });
 }
 
 BlockBuffer Shard::next_buffer(Block& block) const {
@@ -23,6 +24,20 @@ BlockBuffer Shard::next_buffer(Block& block) const {
     return std::move(block.spare);
   }
   return std::make_shared<Floats>(block.current->size());
+}
+
+/// From a reduced gradient to the next version: the same arithmetic at the primary and at every replica.
+void Shard::step(Block& block, std::span<const float> gradient) {
+  const std::size_t elements = gradient.size();
+  BlockBuffer next = next_buffer(block);
+  const std::span<const float> current(*block.current);
+  const std::span<float> result(*next);
+  apply(job_.optimizer, current.first(elements), current.subspan(elements), gradient, result.first(elements),
+        result.subspan(elements));
+  block.spare = std::exchange(block.previous, std::exchange(block.current, std::move(next)));
+  block.version = block.version.next();
+  newest_ = std::max(newest_, block.version);
+  ++counters_.blocks_applied;
 }
 
 void Shard::apply_block(Local local, Effects& effects) {
@@ -36,25 +51,24 @@ void Shard::apply_block(Local local, Effects& effects) {
   gradient_.resize(std::max(gradient_.size(), elements));
   const std::span gradient(gradient_.data(), elements);
   reduce(pointers_, reduction_scale(job_), gradient);
-
-  BlockBuffer next = next_buffer(block);
-  const std::span<const float> current(*block.current);
-  const std::span<float> result(*next);
-  apply(job_.optimizer, current.first(elements), current.subspan(elements), gradient, result.first(elements),
-        result.subspan(elements));
-  block.spare = std::exchange(block.previous, std::exchange(block.current, std::move(next)));
-  block.version = block.version.next();
+  step(block, gradient);
   block.contributed = 0;
-  newest_ = std::max(newest_, block.version);
-  ++counters_.blocks_applied;
   for (std::size_t slot = 0; slot < slices_.size(); ++slot) {
-    Kept& kept = kept_[contributions[slot].message];
-    if (--kept.uses == 0) {
-      kept.payload = {};
-      kept_free_.push_back(contributions[slot].message);
-    }
-    contributions[slot] = {};
+    let_go(contributions[slot]);
   }
+  if (block.chain == none) {
+    commit(local, effects);
+  } else {
+    block.committed = false;
+    block.replicating = true;
+    add_to_batch(local, gradient, effects);
+  }
+}
+
+/// All holders have the block's version: whoever waits for it is answered.
+void Shard::commit(Local local, Effects& effects) {
+  Block& block = blocks_[local];
+  block.committed = true;
   hold_for_checkpoint(block, effects);
   for (std::uint32_t waiter = std::exchange(block.first_waiter, none); waiter != none;) {
     const std::uint32_t following = waiters_[waiter].next;
@@ -68,39 +82,56 @@ void Shard::apply_block(Local local, Effects& effects) {
 
 // ---- checkpoints ----------------------------------------------------------------------------------------------------
 
-void Shard::hold_for_checkpoint(const Block& block, Effects& effects) {
-  if (block.version != next_checkpoint_ && block.version != job_.iterations) {
-    return;
-  }
-  auto& held = held_[block.version];
-  held.push_back({block.id, block.current});
-  if (held.size() == blocks_.size()) {
-    std::sort(held.begin(), held.end(), [](const auto& a, const auto& b) { return a.block < b.block; });
-    effects.push_back(WriteCheckpoint{block.version, view_.restore.epoch, view_.owned_since, std::move(held)});
-    held_.erase(block.version);
+/// Keeps the block's buffer of the version that a checkpoint is due at, if it is committed and still there.
+void Shard::hold_for_checkpoint(Block& block, Effects& effects) {
+  for (const Iteration due : {next_checkpoint_, job_.iterations}) {
+    if (block.held >= due || !has_committed(block, due)) {
+      continue;
+    }
+    const bool is_current = block.version == due;
+    if (!is_current && (block.version != due.next() || !block.previous)) {
+      continue;  // too late
+    }
+    block.held = due;
+    auto& held = held_[due];
+    held.push_back({block.id, is_current ? block.current : block.previous});
+    if (held.size() == owned_.size()) {
+      std::sort(held.begin(), held.end(), [](const auto& a, const auto& b) { return a.block < b.block; });
+      effects.push_back(WriteCheckpoint{due, view_.restore.epoch, view_.owned_since, std::move(held)});
+      held_.erase(due);
+    }
   }
 }
 
-void Shard::on_checkpoint_begin(Iteration iteration, Epoch restore_epoch, Effects& effects) {
+/// Keeps what is there already; says so where that is not enough.
+void Shard::hold_all(Effects& effects) {
+  bool missed = false;
+  for (const Local local : owned_) {
+    Block& block = blocks_[local];
+    hold_for_checkpoint(block, effects);
+    missed = missed || (block.version > next_checkpoint_ && block.held < next_checkpoint_);
+  }
+  if (missed) {
+    effects.push_back(Tell{CheckpointMissed{next_checkpoint_, view_.restore.epoch, newest_}});
+  }
+}
+
+void Shard::on_checkpoint_begin(Time now, Iteration iteration, Epoch restore_epoch, Effects& effects) {
   if (restore_epoch != view_.restore.epoch || iteration <= next_checkpoint_ || !restored_) {
     return;
   }
-  held_.erase(next_checkpoint_);  // superseded: the coordinator has given it up, or it is written
-  next_checkpoint_ = iteration;
-  if (newest_ > iteration) {
-    effects.push_back(Tell{CheckpointMissed{iteration, restore_epoch, newest_}});
-  } else if (iteration != job_.iterations) {  // the last version is held anyway
-    for (const Block& block : blocks_) {
-      if (block.version == iteration) {
-        hold_for_checkpoint(block, effects);
-      }
-    }
+  now_ = now;
+  if (next_checkpoint_ != job_.iterations) {
+    held_.erase(next_checkpoint_);  // superseded: the coordinator has given it up, or it is written
   }
+  next_checkpoint_ = iteration;
+  hold_all(effects);
   pass_gate(effects);
+  flush(effects);
 }
 
 void Shard::pass_gate(Effects& effects) {
-  for (Local local = 0; local < blocks_.size(); ++local) {
+  for (const Local local : owned_) {
     if (complete(blocks_[local])) {
       apply_block(local, effects);
     }
@@ -131,7 +162,7 @@ bool Shard::advance(std::uint32_t index, Effects& effects) {
   Waiter& waiter = waiters_[index];
   for (; waiter.ready < waiter.blocks.size(); ++waiter.ready) {
     Block& block = blocks_[waiter.blocks[waiter.ready]];
-    if (block.version < waiter.iteration) {
+    if (!has_committed(block, waiter.iteration)) {
       // A repeated request replaces itself: the first one's connection may be gone.
       for (std::uint32_t at = block.first_waiter; at != none; at = waiters_[at].next) {
         if (waiters_[at].request == waiter.request && waiters_[at].sender == waiter.sender) {
@@ -205,9 +236,9 @@ void Shard::refuse(const Route& to, RequestId request, RefusalReason reason, std
 // ---- what others may know -------------------------------------------------------------------------------------------
 
 Iteration Shard::version() const {
-  Iteration least = blocks_.empty() ? view_.restore.iteration : blocks_.front().version;
-  for (const Block& block : blocks_) {
-    least = std::min(least, block.version);
+  Iteration least = owned_.empty() ? view_.restore.iteration : blocks_[owned_.front()].version;
+  for (const Local local : owned_) {
+    least = std::min(least, blocks_[local].version);
   }
   return least;
 }
@@ -216,13 +247,28 @@ std::string Shard::waiting_for() const {
   if (!restored_) {
     return view_.epoch.value == 0 ? "a view" : "its blocks from " + view_.restore.checkpoint;
   }
-  for (std::size_t i = 0; i < blocks_.size(); ++i) {
-    if (blocks_[i].contributed == 0) {
+  const auto name = [&](std::uint32_t server) { return view_.servers[server].id.value; };
+  for (const Local local : owned_) {
+    const Block& block = blocks_[local];
+    const std::string iteration = "iteration " + std::to_string(block.version.value + (block.committed ? 1 : 0));
+    for (const Replica& replica : block.replicas) {
+      if (replica.gates() && (block.contributed != 0 || !block.committed)) {
+        return iteration + " waits for " + name(replica.server) +
+               (replica.state == Replica::State::asking ? " to say which versions it has" : " to take a block over");
+      }
+    }
+    if (block.replicating) {
+      std::string chain;
+      for (const std::uint32_t server : chains_[block.chain]) {
+        chain += server == self_ ? "" : (chain.empty() ? "" : ", ") + name(server);
+      }
+      return iteration + " waits for the answer of its replicas: " + chain;
+    }
+    if (block.contributed == 0) {
       continue;
     }
-    const std::string iteration = "iteration " + std::to_string(blocks_[i].version.value + 1);
     for (std::size_t slot = 0; slot < slices_.size(); ++slot) {
-      if (contributions_[i * slices_.size() + slot].values == nullptr) {
+      if (contributions_[local * slices_.size() + slot].values == nullptr) {
         const std::uint32_t worker = view_.slice_worker[slices_[slot].value];
         return iteration + " waits for slice " + std::to_string(slices_[slot].value) + " of " +
                (worker == no_worker ? "nobody" : view_.workers[worker].id.value);
@@ -237,7 +283,8 @@ std::vector<Shard::Observed> Shard::observe() const {
   std::vector<Observed> observed;
   for (const Block& block : blocks_) {
     if (block.current) {
-      observed.push_back({block.id, block.version, block.current.get(), block.previous.get()});
+      observed.push_back(
+          {block.id, block.version, block.current.get(), block.previous.get(), mine(block), block.committed});
     }
   }
   return observed;

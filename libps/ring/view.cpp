@@ -121,7 +121,7 @@ Placement::Placement(const View& view, const BlockTable& blocks, std::uint32_t v
       owned_[primary(BlockId{b})].push_back(BlockId{b});
     }
   }
-  digest_ = ring_point(text);
+  digest_ = text.empty() ? 0 : ring_point(text);
 }
 
 Placement::Placement(const std::vector<std::string>& servers, const BlockTable& blocks, std::uint32_t virtual_nodes,

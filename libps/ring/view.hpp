@@ -61,8 +61,8 @@ inline constexpr std::uint32_t no_worker = 0xFFFFFFFF;
 /// settled ring.
 struct View {
   Epoch epoch;
-  std::vector<ServerMember> servers;       ///< all that are there
-  std::vector<RingMember> settled_ring;    ///< its servers, those that have gone included
+  std::vector<ServerMember> servers;     ///< all that are there
+  std::vector<RingMember> settled_ring;  ///< its servers, those that have gone included
   std::vector<WorkerMember> workers;
   std::vector<std::uint32_t> slice_worker;  ///< per slice: index in `workers`, or no_worker
   Restore restore;

@@ -28,11 +28,13 @@ enum class Kind : std::uint8_t {
   push = 1,
   pull = 2,
   push_pull = 3,
+  ask_missing = 4,
   // server → worker
   values = 10,
   ack = 11,
   stale = 12,
   refused = 13,
+  missing = 14,
   // server → server
   replicate = 20,
   replicate_ack = 21,
@@ -103,6 +105,13 @@ struct Pull {
   static auto fields(auto& m) { return std::tie(m.iteration, m.want_values, m.runs); }
 };
 
+/// Which slices has `iteration` not got yet? From a worker that has nothing to do and may race the slowest one.
+struct AskMissing {
+  static constexpr Kind kind = Kind::ask_missing;
+  Iteration iteration;
+  static auto fields(auto& m) { return std::tie(m.iteration); }
+};
+
 // ---- server → worker ------------------------------------------------------------------------------------------------
 
 /// Payload: the blocks of the request at version `iteration`, in the request's order.
@@ -117,6 +126,14 @@ struct Ack {
   static constexpr Kind kind = Kind::ack;
   Iteration iteration;
   static auto fields(auto& m) { return std::tie(m.iteration); }
+};
+
+/// The slices that some block of the server's still waits for; none if it does not wait for `iteration`.
+struct Missing {
+  static constexpr Kind kind = Kind::missing;
+  Iteration iteration;
+  std::vector<SliceId> slices;  ///< ascending
+  static auto fields(auto& m) { return std::tie(m.iteration, m.slices); }
 };
 
 /// Your epoch is old and your request changed nothing: here is the view.
@@ -148,9 +165,10 @@ struct Refused {
 
 // ---- server → server ------------------------------------------------------------------------------------------------
 
-/// The reduced gradients of `iteration` for the blocks of `runs`; payload: their values, in order. It goes along `chain`
-/// (indices in the view's servers): the primary, then the replicas in the order of the ring, each of which applies it
-/// and passes it on, so that a later replica is never ahead of an earlier one. The last one answers the first.
+/// The reduced gradients of `iteration` for the blocks of `runs`; payload: their values, in order. It goes along
+/// `chain` (indices in the view's servers): the primary, then the replicas in the order of the ring, each of which
+/// applies it and passes it on, so that a later replica is never ahead of an earlier one. The last one answers the
+/// first.
 struct Replicate {
   static constexpr Kind kind = Kind::replicate;
   Iteration iteration;
@@ -168,7 +186,8 @@ struct ReplicateAck {
   static auto fields(auto& m) { return std::tie(m.ticket); }
 };
 
-/// Which versions of these blocks does the receiver have? A primary asks all its replicas after each change of the view.
+/// Which versions of these blocks does the receiver have? A primary asks all its replicas after each change of the
+/// view.
 struct Compare {
   static constexpr Kind kind = Kind::compare;
   RequestId ticket;
@@ -497,11 +516,11 @@ struct Stop {
 
 // ---------------------------------------------------------------------------------------------------------------------
 
-using Body =
-    std::variant<Push, PushPull, Pull, Values, Ack, Stale, Refused, Replicate, ReplicateAck, Compare, Compared, Handoff,
-                 HandoffAck, Join, Heartbeat, GetView, Leave, Suspect, ReplicasReady, BlocksWritten, CheckpointMissed,
-                 Progress, GetStatus, Failed, StopRun, Drain, AddProcesses, KillProcess, Joined, HeartbeatAnswer,
-                 ViewAnswer, Probe, Status, ViewPublished, CheckpointBegin, CheckpointCommitted, Stop>;
+using Body = std::variant<Push, PushPull, Pull, AskMissing, Values, Ack, Missing, Stale, Refused, Replicate,
+                          ReplicateAck, Compare, Compared, Handoff, HandoffAck, Join, Heartbeat, GetView, Leave,
+                          Suspect, ReplicasReady, BlocksWritten, CheckpointMissed, Progress, GetStatus, Failed, StopRun,
+                          Drain, AddProcesses, KillProcess, Joined, HeartbeatAnswer, ViewAnswer, Probe, Status,
+                          ViewPublished, CheckpointBegin, CheckpointCommitted, Stop>;
 
 /// Who speaks, in which epoch, and which answer belongs to which request.
 struct Envelope {

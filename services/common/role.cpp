@@ -71,6 +71,8 @@ int exit_code(const Ended& ended) {
       return exit_usage;
     case Ended::Why::unreachable:
       return exit_unreachable;
+    case Ended::Why::retired:
+      return exit_done;
     default:
       break;
   }

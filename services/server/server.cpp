@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "libps/base/log.hpp"
@@ -25,6 +26,7 @@ Server::Life::Life(Server& server, Incarnation incarnation)
     : shard(server.job_.spec, {server.options_.id}, incarnation),
       disk(server.job_.spec, shard.table(), {server.options_.id}, incarnation,
            std::filesystem::path(server.options_.run_dir) / "checkpoints"),
+      peers(server.context_, loop, bulk_hwm(server.job_.spec.message_bytes)),
       link(server.context_, server.job_.spec,
            {Role::server, server.options_.id, incarnation, server.endpoint_, server.job_.digest,
             static_cast<std::uint64_t>(getpid())},
@@ -54,7 +56,7 @@ int Server::run() {
 
 Ended Server::live(Life& life) {
   ended_.reset();
-  EventLoop loop;
+  EventLoop& loop = life.loop;
   loop.add(router_.ref(), [] {});
   loop.add(life.link.descriptor(), [] {});
   loop.add(life.disk.descriptor(), [] {});
@@ -69,11 +71,11 @@ Ended Server::live(Life& life) {
     take_events(life);
     life.link.turn(life.shard.newest(), life.shard.restore_epoch(), malformed_ + life.shard.counters().refused);
     const Time at = now();
-    if (at >= next_tick) {
+    if (at >= next_tick || at >= life.shard.next_deadline()) {
       next_tick = at + turn_interval_max;
-      life.link.set_waiting_for(life.shard.waiting_for());
+      tick(life);
     }
-    loop.wait_until(more ? at : next_tick);
+    loop.wait_until(more ? at : std::min(next_tick, life.shard.next_deadline()));
   }
   const Shard::Counters& counters = life.shard.counters();
   log::info(
@@ -81,6 +83,15 @@ Ended Server::live(Life& life) {
       "malformed messages",
       counters.blocks_applied, counters.refused, counters.stale, counters.duplicates, malformed_);
   return *ended_;
+}
+
+void Server::tick(Life& life) {
+  life.shard.on_tick(now(), effects_);
+  carry_out(life);
+  life.link.set_waiting_for(life.shard.waiting_for());
+  for (const ServerMember& server : life.peers.take_broken()) {
+    life.link.tell(Suspect{server.id, server.incarnation});
+  }
 }
 
 /// False when nothing more is there.
@@ -93,10 +104,12 @@ bool Server::receive_some(Life& life) {
   Route from;
   Message message;
   for (int i = 0; i < messages_per_turn_max; ++i) {
-    if (!router_.receive(from, message, on_malformed)) {
+    if (life.peers.receive(message, on_malformed)) {
+      from.clear();
+    } else if (!router_.receive(from, message, on_malformed)) {
       return false;
     }
-    life.shard.on_message(from, std::move(message), effects_);
+    life.shard.on_message(now(), from, std::move(message), effects_);
     carry_out(life);
   }
   return true;
@@ -106,10 +119,11 @@ void Server::take_events(Life& life) {
   for (ControlLink::Event& event : life.link.take_events()) {
     if (auto* view = std::get_if<View>(&event)) {
       log::info("view {}: {}", view->epoch.value, view->cause);
-      life.shard.on_view(*view, effects_);
+      life.shard.on_view(now(), *view, effects_);
+      life.peers.follow(life.shard.view(), options_.id);
     } else if (auto* heard = std::get_if<HeartbeatAnswer>(&event)) {
       if (heard->next_checkpoint.value != 0) {
-        life.shard.on_checkpoint_begin(heard->next_checkpoint, heard->restore_epoch, effects_);
+        life.shard.on_checkpoint_begin(now(), heard->next_checkpoint, heard->restore_epoch, effects_);
       }
     } else if (!ended_) {
       ended_ = std::get<Ended>(event);
@@ -120,7 +134,7 @@ void Server::take_events(Life& life) {
     if (auto* written = std::get_if<Disk::Written>(&done)) {
       life.link.tell(std::move(written->report));
     } else if (auto* restored = std::get_if<Disk::Restored>(&done)) {
-      life.shard.on_restored(restored->restore_epoch, std::move(restored->buffers), effects_);
+      life.shard.on_restored(now(), restored->restore_epoch, std::move(restored->buffers), effects_);
     } else {
       const std::string text = std::get<Disk::Broken>(done).text;
       log::error("{}", text);
@@ -137,7 +151,11 @@ void Server::carry_out(Life& life) {
       if (const auto* refused = std::get_if<Refused>(&reply->message.body)) {
         log::debug("refused a request: {}", refused->text);
       }
-      router_.send(reply->to, reply->message);  // who does not read gets nothing, and asks again
+      if (!reply->to.empty()) {
+        router_.send(reply->to, reply->message);  // who does not read gets nothing, and asks again
+      }
+    } else if (auto* to_server = std::get_if<Shard::ToServer>(&effect)) {
+      life.peers.send(to_server->server, std::move(to_server->message));
     } else if (auto* tell = std::get_if<Shard::Tell>(&effect)) {
       life.link.tell(std::move(tell->body));
     } else if (auto* write = std::get_if<Shard::WriteCheckpoint>(&effect)) {

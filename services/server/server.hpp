@@ -7,6 +7,7 @@
 #include "libps/core/shard.hpp"
 #include "libps/net/control_link.hpp"
 #include "libps/net/event_loop.hpp"
+#include "libps/net/peers.hpp"
 #include "libps/net/socket.hpp"
 #include "services/common/role.hpp"
 #include "services/server/disk.hpp"
@@ -25,13 +26,16 @@ class Server {
   /// One incarnation: what is lost when it is removed.
   struct Life {
     Life(Server& server, Incarnation incarnation);
+    EventLoop loop;
     Shard shard;
     Disk disk;
+    Peers peers;
     ControlLink link;
   };
 
   Ended live(Life& life);
   bool receive_some(Life& life);
+  void tick(Life& life);
   void take_events(Life& life);
   void carry_out(Life& life);
 

@@ -27,6 +27,7 @@ struct Evidence {
   const Reference& reference;
   const Store& store;
   Iteration resume_from;
+  std::uint32_t workers;  ///< that there may be at one time
   bool bits_hold = true;  ///< false once a server with slices of its own was lost: then they go with it
 };
 
@@ -45,6 +46,8 @@ class Checker {
   virtual void before_shard_message(const Host&, const Message&, const Shard&) {}
   virtual void after_shard_message(const Host&, const Message&, const Shard&, const Shard::Effects&) {}
   virtual void on_shard_step(const Host&, const Shard&) {}
+  /// A shard answers whoever is connected by `to`.
+  virtual void on_answered(const Host&, const Route& /*to*/, const Message&) {}
   virtual void on_reached(const Host&, const Weights&) {}
   virtual void on_committed(const Manifest&) {}
   virtual void on_restore(const Host&, const Restore&) {}

@@ -88,6 +88,7 @@ void CoordinatorProcess::carry_out(const Coordinator::PersistView& persist) {
 void CoordinatorProcess::carry_out(const Coordinator::CommitCheckpoint& commit) {
   const Duration time = world_.pace(host_, world_.dice().between(Duration{}, world_.scenario().disk_time));
   world_.after(host_, time, [this, commit] {
+    world_.before_write(host_);
     const std::string folder = "iteration " + std::to_string(commit.iteration.value) + " of epoch " +
                                std::to_string(commit.restore_epoch.value);
     const Manifest& manifest = world_.store().commit({folder, commit.iteration, commit.restore_epoch, commit.files},

@@ -43,10 +43,12 @@ struct Host {
   Duration clock_offset{};  ///< each life's clock starts somewhere else
   bool subscribed = false;  ///< to the coordinator's broadcasts
   bool gone_for_good = false;
+  bool asked_to_go = false;  ///< psctl has asked to drain it
 
   Time paused_until;
   Time slow_until;
   std::optional<std::uint32_t> effects_to_live;
+  bool disk_fails = false;
   std::uint64_t wake_token = 0;
   Time wake_at = time_never;
 };

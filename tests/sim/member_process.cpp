@@ -96,6 +96,9 @@ void MemberProcess::carry_out(const Ended& ended) {
     }
     throw Gone{};
   }
+  if (ended.why == Ended::Why::retired) {
+    throw Gone{};
+  }
   // Whoever looks after processes starts another one: soon if it was removed, not so soon if it was turned away.
   throw Gone{ended.why == Ended::Why::removed ? std::chrono::milliseconds(5) : std::chrono::milliseconds(500)};
 }

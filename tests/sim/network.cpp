@@ -61,7 +61,7 @@ void Network::carry(Connection* connection, Line* line, const Host& from, Host& 
   if (world_.tells_story()) {
     world_.tell(from.name + " -> " + to.name + "  " + describe(message));
   }
-  const bool cut = connection != nullptr && world_.now() < connection->cut_until;
+  const bool cut = world_.now() < line->cut_until;
   const bool listening = to.process && to.life == to_life;
   if (!listening || (!manners_.ordered && (cut || dice_.chance(manners_.loss)))) {
     ++lost_;
@@ -75,7 +75,7 @@ void Network::carry(Connection* connection, Line* line, const Host& from, Host& 
   for (int copy = 0; copy < copies; ++copy) {
     Time arrival = world_.now() + world_.pace(to, delay());
     if (manners_.ordered) {
-      arrival = std::max({arrival, line->free, cut ? connection->cut_until : Time{}});
+      arrival = std::max({arrival, line->free, line->cut_until});
       line->free = arrival;
     }
     world_.after(to, arrival - world_.now(), [this, connection, generation, &to, route, header, payload] {
@@ -107,10 +107,20 @@ void Network::reconnect(Host& client, Host& router) {
 }
 
 void Network::cut(Host& a, Host& b, Time until) {
-  for (const auto& [client, router] : {std::pair(&a, &b), std::pair(&b, &a)}) {
-    if (router->role != Role::worker && client->role != Role::coordinator) {
-      connection(*client, *router).cut_until = until;
-    }
+  cut_one_way(a, b, until);
+  cut_one_way(b, a, until);
+}
+
+void Network::cut_one_way(Host& from, Host& to, Time until) {
+  const auto cut = [&](Line& line) { line.cut_until = std::max(line.cut_until, until); };
+  if (to.role != Role::worker && from.role != Role::coordinator) {
+    cut(connection(from, to).up);
+  }
+  if (from.role != Role::worker && to.role != Role::coordinator) {
+    cut(connection(to, from).down);
+  }
+  if (from.role == Role::coordinator) {
+    cut(broadcast_lines_[to.index]);
   }
 }
 

@@ -31,6 +31,8 @@ class Network {
   /// Breaks the connection and makes a new one: what was on its way is lost.
   void reconnect(Host& client, Host& router);
   void cut(Host& a, Host& b, Time until);
+  /// Nothing comes from `from` to `to`.
+  void cut_one_way(Host& from, Host& to, Time until);
   /// From now on nothing is lost, doubled or late.
   void calm_down();
 
@@ -40,7 +42,8 @@ class Network {
  private:
   /// One connection in one direction.
   struct Line {
-    Time free;  ///< when the last message sent so far arrives
+    Time free;       ///< when the last message sent so far arrives
+    Time cut_until;  ///< nothing arrives before
   };
   struct Connection {
     HostIndex client = 0;
@@ -48,7 +51,6 @@ class Network {
     std::uint32_t generation = 0;
     Line up;
     Line down;
-    Time cut_until;
   };
 
   Connection& connection(const Host& client, const Host& router);

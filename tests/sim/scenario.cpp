@@ -35,11 +35,14 @@ Timeouts make_timeouts(Dice& dice) {
 }
 
 void set_members(Dice& dice, JobSpec& job) {
-  job.servers = static_cast<std::uint32_t>(dice.between(1, 5));
-  job.workers = static_cast<std::uint32_t>(dice.between(1, 6));
-  job.slices = static_cast<std::uint32_t>(dice.between(1, 8));
+  const bool many = dice.one_in(8);
+  job.servers = static_cast<std::uint32_t>(many ? dice.between(4, 9) : dice.between(1, 5));
+  job.workers = static_cast<std::uint32_t>(many ? dice.between(4, 12) : dice.between(1, 6));
+  job.slices = static_cast<std::uint32_t>(many ? dice.between(4, 14) : dice.between(1, 8));
+  job.replicas = dice.pick({1U, 2U, 2U, 2U, 3U});
   if (dice.one_in(5)) {
     job.worker_scope = WorkerScope::server;
+    job.replicas = 1;
     job.servers = static_cast<std::uint32_t>(dice.between(1, 3));
     job.workers = job.servers * static_cast<std::uint32_t>(dice.between(1, 2));
     job.slices = job.servers * static_cast<std::uint32_t>(dice.between(1, 3));
@@ -53,8 +56,10 @@ JobSpec make_job(Dice& dice, std::uint64_t seed) {
   job.tensors = make_tensors(dice);
   job.block_elements = static_cast<std::uint32_t>(dice.between(1, 16));
   job.virtual_nodes = dice.pick({1U, 4U, 16U});
-  job.replicas = 1;
   set_members(dice, job);
+  job.min_workers = dice.one_in(8) && job.worker_scope == WorkerScope::all
+                        ? static_cast<std::uint32_t>(dice.between(1, job.workers))
+                        : 1;
   job.iterations = Iteration{dice.between(1, 40)};
   job.optimizer.kind = dice.one_in(2) ? OptimizerKind::sgd : OptimizerKind::momentum;
   job.optimizer.weight_decay = dice.one_in(2) ? 0.0F : 0.01F;
@@ -66,6 +71,7 @@ JobSpec make_job(Dice& dice, std::uint64_t seed) {
     job.refresh_interval = dice.between(2, 3);
     job.checkpoint.interval = job.refresh_interval * dice.between(0, 2);
   }
+  job.speculate = job.worker_scope == WorkerScope::all && job.refresh_interval == 1 && dice.one_in(4);
   job.message_bytes = static_cast<std::uint32_t>(dice.pick({16U, 64U, 256U, 4096U}));
   job.timeouts = make_timeouts(dice);
   return job;
@@ -86,21 +92,50 @@ NetworkManners make_network(Dice& dice) {
   return network;
 }
 
+FaultKind make_kind(Dice& dice) {
+  using enum FaultKind;
+  return dice.pick({crash,
+                    crash,
+                    crash,
+                    crash_in_effects,
+                    crash_in_effects,
+                    crash_in_effects,
+                    pause,
+                    pause,
+                    slow,
+                    reconnect,
+                    cut,
+                    cut_one_way,
+                    isolate,
+                    clock_jump,
+                    disk_fails,
+                    join,
+                    join,
+                    drain,
+                    drain,
+                    dice.one_in(3) ? crash_all_servers : crash});
+}
+
 Fault make_fault(Dice& dice, const Scenario& scenario, Duration window) {
   const JobSpec& job = scenario.job;
-  const std::uint32_t hosts = 1 + job.servers + job.workers;
+  const std::uint32_t servers = job.servers + scenario.more_servers;
+  const std::uint32_t hosts = 1 + servers + job.workers + scenario.more_workers;
   Fault fault;
-  fault.kind = dice.pick({FaultKind::crash, FaultKind::crash, FaultKind::crash_in_effects, FaultKind::crash_in_effects,
-                          FaultKind::crash_all_servers, FaultKind::pause, FaultKind::pause, FaultKind::slow,
-                          FaultKind::reconnect, FaultKind::cut});
+  fault.kind = make_kind(dice);
   fault.at = dice.between(Duration{}, window);
   fault.host = static_cast<std::uint32_t>(dice.between(dice.one_in(3) ? 0 : 1, hosts - 1));
   fault.effects = static_cast<std::uint32_t>(dice.between(1, 40));
   fault.length = dice.one_in(2) ? dice.between(milliseconds(1), milliseconds(100))
                                 : dice.between(milliseconds(100), 2 * job.timeouts.failure_timeout);
   fault.for_good = dice.one_in(6);
+  if (fault.kind == FaultKind::join && scenario.more_servers + scenario.more_workers > 0) {
+    const auto nth = static_cast<std::uint32_t>(dice.below(scenario.more_servers + scenario.more_workers));
+    fault.host =
+        nth < scenario.more_servers ? 1 + job.servers + nth : 1 + servers + job.workers + nth - scenario.more_servers;
+    return fault;
+  }
   // A connection has the coordinator or a server at its far end.
-  fault.other = static_cast<std::uint32_t>(dice.between(0, job.servers));
+  fault.other = static_cast<std::uint32_t>(dice.between(0, servers));
   if (fault.other == fault.host) {
     fault.other = 0;
     fault.host = std::max(fault.host, 1U);
@@ -111,8 +146,19 @@ Fault make_fault(Dice& dice, const Scenario& scenario, Duration window) {
 }  // namespace
 
 const char* name_of(FaultKind kind) {
-  static constexpr const char* names[fault_kinds] = {
-      "crash", "crash between effects", "crash of all servers", "pause", "slowness", "broken connection", "cut"};
+  static constexpr const char* names[fault_kinds] = {"crash",
+                                                     "crash between effects",
+                                                     "crash of all servers",
+                                                     "pause",
+                                                     "slowness",
+                                                     "broken connection",
+                                                     "cut",
+                                                     "cut one way",
+                                                     "isolation",
+                                                     "clock jump",
+                                                     "failing disk",
+                                                     "join",
+                                                     "drain"};
   return names[static_cast<std::size_t>(kind)];
 }
 
@@ -130,9 +176,19 @@ Scenario make_scenario(std::uint64_t seed) {
   }
   const Duration iteration = scenario.compute_time + 6 * scenario.network.delay_usual;
   const Duration window = static_cast<Duration::rep>(scenario.job.iterations.value + 5) * iteration + milliseconds(200);
+  if (scenario.job.worker_scope == WorkerScope::all) {
+    scenario.more_servers = static_cast<std::uint32_t>(dice.between(0, 3));
+    scenario.more_workers = static_cast<std::uint32_t>(dice.between(0, 2));
+  }
   const std::uint64_t faults = dice.one_in(8) ? 0 : dice.between(1, 10);
+  const bool burst = dice.one_in(4);  // all within a moment
+  const Duration moment = dice.between(Duration{}, window);
   for (std::uint64_t f = 0; f < faults; ++f) {
-    scenario.faults.push_back(make_fault(dice, scenario, window));
+    Fault fault = make_fault(dice, scenario, window);
+    if (burst) {
+      fault.at = moment + dice.between(Duration{}, milliseconds(60));
+    }
+    scenario.faults.push_back(fault);
   }
   std::sort(scenario.faults.begin(), scenario.faults.end(), [](const Fault& a, const Fault& b) { return a.at < b.at; });
   scenario.faults_end = window + 3 * scenario.job.timeouts.failure_timeout;
@@ -142,7 +198,8 @@ Scenario make_scenario(std::uint64_t seed) {
 std::string summary(const Scenario& scenario) {
   const JobSpec& job = scenario.job;
   std::ostringstream text;
-  text << "seed " << scenario.seed << ": " << job.servers << " servers, " << job.workers << " workers, " << job.slices
+  text << "seed " << scenario.seed << ": " << job.servers << '+' << scenario.more_servers << " servers, "
+       << job.replicas << " replicas, " << job.workers << '+' << scenario.more_workers << " workers, " << job.slices
        << " slices" << (job.worker_scope == WorkerScope::server ? " by server" : "") << ", " << job.iterations.value
        << " iterations, checkpoint every " << job.checkpoint.interval << (job.checkpoint.wait ? " (waits)" : "")
        << ", refresh every " << job.refresh_interval << ", evaluation every " << job.evaluate_interval << ", "

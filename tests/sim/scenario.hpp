@@ -29,14 +29,20 @@ enum class FaultKind : std::uint8_t {
   slow,               ///< a process takes longer for everything for `length`
   reconnect,          ///< a connection breaks and is made anew; what was on its way is lost
   cut,                ///< two hosts cannot reach each other for `length`
+  cut_one_way,        ///< nothing comes from `host` to `other` for `length`
+  isolate,            ///< a host can reach nobody, and nobody it, for `length`
+  clock_jump,         ///< a process's clock leaps ahead by `length`
+  disk_fails,         ///< the next file that a process writes is torn, and the process ends
+  join,               ///< a server or worker more
+  drain,              ///< psctl asks the coordinator to drain a server or worker
 };
-inline constexpr std::size_t fault_kinds = 7;
+inline constexpr std::size_t fault_kinds = 13;
 const char* name_of(FaultKind kind);
 
 struct Fault {
   FaultKind kind = FaultKind::crash;
   Duration at{};            ///< after the start of the run
-  std::uint32_t host = 0;   ///< index as in World: the coordinator, then servers, then workers
+  std::uint32_t host = 0;   ///< index as in World: the coordinator, then servers, then workers, those to come included
   std::uint32_t other = 0;  ///< reconnect and cut: the other end
   Duration length{};
   bool for_good = false;      ///< crash: nobody comes back
@@ -51,6 +57,8 @@ struct Scenario {
   Duration compute_time{};  ///< of one gradient, at most
   Duration disk_time{};     ///< of one file, at most
   std::vector<Fault> faults;
+  std::uint32_t more_servers = 0;  ///< hosts for those that join later
+  std::uint32_t more_workers = 0;
   Duration faults_end{};  ///< after it nothing is lost and nobody fails
 };
 

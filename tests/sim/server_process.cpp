@@ -17,7 +17,7 @@ std::string ServerProcess::waiting_for() const {
 
 void ServerProcess::on_view(const View& view) {
   Shard::Effects effects;
-  shard_.on_view(view, effects);
+  shard_.on_view(now(), view, effects);
   world_.witness(&Checker::on_adopted, host_, view);
   carry_out(std::move(effects));
 }
@@ -25,7 +25,7 @@ void ServerProcess::on_view(const View& view) {
 void ServerProcess::on_heard(const HeartbeatAnswer& answer) {
   if (answer.next_checkpoint.value != 0) {
     Shard::Effects effects;
-    shard_.on_checkpoint_begin(answer.next_checkpoint, answer.restore_epoch, effects);
+    shard_.on_checkpoint_begin(now(), answer.next_checkpoint, answer.restore_epoch, effects);
     carry_out(std::move(effects));
   }
 }
@@ -33,9 +33,19 @@ void ServerProcess::on_heard(const HeartbeatAnswer& answer) {
 void ServerProcess::on_data(const Route& from, Message message) {
   world_.witness(&Checker::before_shard_message, host_, message, shard_);
   Shard::Effects effects;
-  shard_.on_message(from, message, effects);
+  shard_.on_message(now(), from, message, effects);
   world_.witness(&Checker::after_shard_message, host_, message, shard_, effects);
   carry_out(std::move(effects));
+}
+
+void ServerProcess::on_data_tick() {
+  Shard::Effects effects;
+  shard_.on_tick(now(), effects);
+  carry_out(std::move(effects));
+}
+
+void ServerProcess::on_disconnected(const std::string& server, Incarnation incarnation) {
+  send(Suspect{{server}, incarnation});
 }
 
 void ServerProcess::carry_out(Shard::Effects effects) {
@@ -48,7 +58,17 @@ void ServerProcess::carry_out(Shard::Effects effects) {
 
 void ServerProcess::carry_out(const Shard::Reply& reply) {
   world_.witness(&Checker::on_sent, host_, reply.message);
+  world_.witness(&Checker::on_answered, host_, reply.to, reply.message);
   world_.network().send_down(host_, reply.to, reply.message);
+}
+
+void ServerProcess::carry_out(const Shard::ToServer& order) {
+  world_.witness(&Checker::on_sent, host_, order.message);
+  const ServerMember& server = shard_.view().servers[order.server];
+  Host* to = world_.find(server.id.value);
+  if (to != nullptr && endpoint_of(*to) == server.endpoint) {
+    world_.network().send_up(host_, *to, to->life, order.message);
+  }
 }
 
 void ServerProcess::carry_out(const Shard::RestoreBlocks& restore) {
@@ -71,7 +91,7 @@ void ServerProcess::carry_out(const Shard::RestoreBlocks& restore) {
       }
     }
     Shard::Effects effects;
-    shard_.on_restored(restore.restore.epoch, std::move(buffers), effects);
+    shard_.on_restored(now(), restore.restore.epoch, std::move(buffers), effects);
     carry_out(std::move(effects));
   });
 }
@@ -79,6 +99,7 @@ void ServerProcess::carry_out(const Shard::RestoreBlocks& restore) {
 void ServerProcess::carry_out(const Shard::WriteCheckpoint& write) {
   const Duration time = world_.pace(host_, world_.dice().between(Duration{}, world_.scenario().disk_time));
   world_.after(host_, time, [this, write] {
+    world_.before_write(host_);
     StoredFile file{write.iteration, write.restore_epoch, {}};
     std::vector<BlockId> blocks;
     Sha256 digest;
@@ -90,10 +111,13 @@ void ServerProcess::carry_out(const Shard::WriteCheckpoint& write) {
       bytes += each.buffer->size() * sizeof(float);
     }
     const std::string name = "iteration " + std::to_string(write.iteration.value) + " of epoch " +
-                             std::to_string(write.restore_epoch.value) + " by " + endpoint_of(host_);
+                             std::to_string(write.restore_epoch.value) + ", owned since " +
+                             std::to_string(write.owned_since.value) + ", by " + endpoint_of(host_);
     world_.store().write(name, std::move(file));
-    tell(BlocksWritten{
-        write.iteration, write.restore_epoch, write.owned_since, {{name, false, bytes, digest.hex(), shard_.table().runs(blocks)}}});
+    tell(BlocksWritten{write.iteration,
+                       write.restore_epoch,
+                       write.owned_since,
+                       {{name, false, bytes, digest.hex(), shard_.table().runs(blocks)}}});
   });
 }
 

@@ -13,19 +13,21 @@ class ServerProcess : public MemberProcess {
   ServerProcess(World& world, Host& host);
 
   std::string waiting_for() const override;
+  void on_disconnected(const std::string& server, Incarnation incarnation) override;
 
  protected:
   void on_view(const View& view) override;
   void on_heard(const HeartbeatAnswer& answer) override;
   void on_data(const Route& from, Message message) override;
-  void on_data_tick() override {}
-  Time data_deadline() const override { return time_never; }
+  void on_data_tick() override;
+  Time data_deadline() const override { return shard_.next_deadline(); }
   Iteration iteration() const override { return shard_.newest(); }
   Epoch lineage() const override { return shard_.restore_epoch(); }
 
  private:
   void carry_out(Shard::Effects effects);
   void carry_out(const Shard::Reply& reply);
+  void carry_out(const Shard::ToServer& order);
   void carry_out(const Shard::FetchView&) { send(GetView{}); }
   void carry_out(const Shard::RestoreBlocks& restore);
   void carry_out(const Shard::WriteCheckpoint& write);

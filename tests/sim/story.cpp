@@ -19,6 +19,13 @@ class Words {
     out << (m.want_values ? "Pull " : "Pull (word only) ");
     m.iteration == newest_version ? out << "newest" : out << "version " << m.iteration.value;
   }
+  void operator()(const AskMissing& m) { out << "AskMissing of iteration " << m.iteration.value; }
+  void operator()(const Missing& m) {
+    out << "Missing of iteration " << m.iteration.value << ':';
+    for (const SliceId slice : m.slices) {
+      out << ' ' << slice.value;
+    }
+  }
   void operator()(const Values& m) { out << "Values of version " << m.iteration.value; }
   void operator()(const Ack& m) { out << "Ack " << m.iteration.value; }
   void operator()(const Stale& m) { out << "Stale: " << describe(m.view); }

@@ -29,7 +29,7 @@ World::World(const Scenario& scenario, bool tell_story)
     : scenario_(scenario),
       tell_story_(tell_story),
       reference_(scenario.job),
-      evidence_{scenario.job, reference_, store_, scenario.resume_from},
+      evidence_{scenario.job, reference_, store_, scenario.resume_from, scenario.job.workers + scenario.more_workers},
       checkers_(make_checkers(evidence_)),
       network_(*this, scenario.network, scenario.seed),
       dice_(scenario.seed, "world"),
@@ -40,12 +40,14 @@ World::World(const Scenario& scenario, bool tell_story)
     host.role = role;
     host.name = std::move(name);
   };
-  hosts_.reserve(1 + job().servers + job().workers);  // events refer to hosts
+  const std::uint32_t servers = job().servers + scenario.more_servers;
+  const std::uint32_t workers = job().workers + scenario.more_workers;
+  hosts_.reserve(1 + servers + workers);  // events refer to hosts
   add(Role::coordinator, "coordinator");
-  for (std::uint32_t s = 0; s < job().servers; ++s) {
+  for (std::uint32_t s = 0; s < servers; ++s) {
     add(Role::server, "server" + std::to_string(s));
   }
-  for (std::uint32_t w = 0; w < job().workers; ++w) {
+  for (std::uint32_t w = 0; w < workers; ++w) {
     add(Role::worker, "worker" + std::to_string(w));
   }
 }
@@ -67,7 +69,9 @@ Outcome World::run() {
   const Time started = now_;
   prepare_resume();
   for (Host& host : hosts_) {
-    plan(now_ + dice_.between(Duration{}, milliseconds(20)), nobody, 0, [this, &host] { start(host); });
+    if (is_there_from_the_start(host)) {
+      plan(now_ + dice_.between(Duration{}, milliseconds(20)), nobody, 0, [this, &host] { start(host); });
+    }
   }
   for (const Fault& fault : scenario_.faults) {
     plan(started + fault.at, nobody, 0, [this, &fault] { strike(fault); });
@@ -176,6 +180,7 @@ void World::start(Host& host) {
   ++host.wake_token;
   host.paused_until = host.slow_until = {};
   host.effects_to_live.reset();
+  host.disk_fails = false;
   if (host.role == Role::coordinator) {
     host.process = std::make_unique<CoordinatorProcess>(*this, host);
   } else if (host.role == Role::server) {
@@ -198,7 +203,7 @@ void World::take_down(Host& host, std::optional<Duration> back_after) {
   }
   host.process.reset();
   for (Host& other : hosts_) {
-    if (host.role == Role::server && other.role == Role::worker) {
+    if (host.role == Role::server && other.role != Role::coordinator && other.index != host.index) {
       network_.reconnect(other, host);
     }
   }
@@ -222,7 +227,7 @@ void World::strike(const Fault& fault) {
   Host& host = hosts_[fault.host];
   const auto kind = static_cast<std::size_t>(fault.kind);
   const Time end = now_ + fault.length;
-  if (finished_ || !host.process) {
+  if (finished_ || (fault.kind == FaultKind::join ? !may_join(host) : !host.process)) {
     return;
   }
   ++outcome_.faults[kind];
@@ -255,6 +260,29 @@ void World::strike(const Fault& fault) {
     case FaultKind::cut:
       network_.cut(host, hosts_[fault.other], end);
       break;
+    case FaultKind::cut_one_way:
+      network_.cut_one_way(host, hosts_[fault.other], end);
+      break;
+    case FaultKind::isolate:
+      for (Host& other : hosts_) {
+        if (other.index != host.index) {
+          network_.cut(host, other, end);
+        }
+      }
+      break;
+    case FaultKind::clock_jump:
+      host.clock_offset += fault.length;
+      set_alarm(host);
+      break;
+    case FaultKind::disk_fails:
+      host.disk_fails = true;
+      break;
+    case FaultKind::join:
+      start(host);
+      break;
+    case FaultKind::drain:
+      drain(host);
+      break;
   }
 }
 
@@ -266,14 +294,45 @@ void World::crash(Host& host, const Fault& fault) {
   }
 }
 
+bool World::is_there_from_the_start(const Host& host) const {
+  const std::uint32_t first_worker = 1 + job().servers + scenario_.more_servers;
+  return host.index <= job().servers || (host.index >= first_worker && host.index < first_worker + job().workers);
+}
+
+/// Only those that are not there from the start, once: what has left in good order does not come back.
+bool World::may_join(const Host& host) const {
+  return !is_there_from_the_start(host) && !host.process && !host.gone_for_good && host.life == 0;
+}
+
+/// As `psctl servers drain` does, once: what becomes of it is for the coordinator to say.
+void World::drain(Host& host) {
+  Host& to = coordinator();
+  if (host.role == Role::coordinator || !to.process) {
+    return;
+  }
+  host.asked_to_go = true;
+  const Message message{
+      {job().cluster, Role::control, "psctl", Incarnation{1}, {}, RequestId{1}}, Drain{host.name}, {}};
+  after(to, Duration{}, [&to, message] { to.process->on_message("psctl", message); });
+}
+
+/// The next file is torn, and a process does not outlive a write that failed.
+void World::before_write(Host& host) {
+  if (std::exchange(host.disk_fails, false)) {
+    throw Gone{milliseconds(dice_.between(1, 500))};
+  }
+}
+
 /// Of each kind one has to stay; and before there is a view, everybody is waited for.
 bool World::may_go_for_good(const Host& host) const {
   const auto staying = std::count_if(hosts_.begin(), hosts_.end(), [&](const Host& other) {
     const bool alike = job().worker_scope == WorkerScope::all || host.role != Role::worker ||
                        home_of(job(), other.name) == home_of(job(), host.name);
-    return other.role == host.role && alike && !other.gone_for_good;
+    const bool has_come = is_there_from_the_start(other) || other.life > 0;
+    return other.role == host.role && alike && has_come && !other.gone_for_good && !other.asked_to_go;
   });
-  return host.role != Role::coordinator && !store_.views().empty() && staying > 1;
+  const auto needed = host.role == Role::worker ? job().min_workers : 1;
+  return host.role != Role::coordinator && !store_.views().empty() && staying > needed;
 }
 
 void World::end_faults() {
@@ -283,6 +342,7 @@ void World::end_faults() {
   network_.calm_down();
   for (Host& host : hosts_) {
     host.effects_to_live.reset();
+    host.disk_fails = false;
   }
 }
 

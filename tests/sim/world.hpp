@@ -57,6 +57,8 @@ class World {
   void after(Host& host, Duration delay, std::function<void()> step);
   /// Called before every effect of a process: the place where it may be struck down.
   void before_effect(Host& host);
+  /// The same before a file is written.
+  void before_write(Host& host);
   /// How long the host takes for what takes others `usual`.
   Duration pace(const Host& host, Duration usual) const { return now_ < host.slow_until ? usual * 10 : usual; }
 
@@ -93,6 +95,9 @@ class World {
   void strike(const Fault& fault);
   void crash(Host& host, const Fault& fault);
   bool may_go_for_good(const Host& host) const;
+  bool is_there_from_the_start(const Host& host) const;
+  bool may_join(const Host& host) const;
+  void drain(Host& host);
   void end_faults();
   void prepare_resume();
   void note_lost_slices(const View& view);

@@ -3,6 +3,7 @@
 #include "tests/sim/checkers/checkpoints.hpp"
 #include "tests/sim/checkers/contributions.hpp"
 #include "tests/sim/checkers/end.hpp"
+#include "tests/sim/checkers/replicas.hpp"
 #include "tests/sim/checkers/versions.hpp"
 #include "tests/sim/checkers/views.hpp"
 
@@ -12,6 +13,9 @@ std::vector<std::unique_ptr<Checker>> make_checkers(const Evidence& evidence) {
   std::vector<std::unique_ptr<Checker>> checkers;
   checkers.push_back(std::make_unique<ViewsAreJournaled>(evidence));
   checkers.push_back(std::make_unique<OnePrimary>(evidence));
+  checkers.push_back(std::make_unique<ReplicasAreDistinct>(evidence));
+  checkers.push_back(std::make_unique<NothingIsGivenUp>(evidence));
+  checkers.push_back(std::make_unique<AcknowledgedIsReplicated>(evidence));
   checkers.push_back(std::make_unique<SameBits>(evidence));
   checkers.push_back(std::make_unique<AllSlicesOnce>(evidence));
   checkers.push_back(std::make_unique<VersionsGrow>(evidence));

@@ -17,8 +17,9 @@ class NothingPilesUp : public Checker {
     const std::size_t per_worker =
         blocks * (std::size_t{evidence_.job.slices} + 1);  // each block in a message of its own
     const auto load = shard.load();
-    check_bound(host, "requests that wait", load.waiting, evidence_.job.workers * per_worker);
+    check_bound(host, "requests that wait", load.waiting, evidence_.workers * per_worker);
     check_bound(host, "payloads", load.kept, blocks * evidence_.job.slices);
+    check_bound(host, "gradients for replicas", load.replicating, blocks);
     check_bound(host, "parked messages", load.parked, bounds::parked_messages_max);
   }
 

@@ -3,6 +3,7 @@
 // Promise 11: every slice of every iteration is somebody's, and only one worker's at a time.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <utility>
 #include <vector>
@@ -38,6 +39,10 @@ class AllSlicesOnce : public Checker {
     }
     for (const auto& block : shard.observe()) {
       const auto [known, added] = seen.versions.emplace(block.block, block.version);
+      const bool was_primary = std::exchange(seen.primary[block.block], block.primary);
+      if (!block.primary || !was_primary) {  // a replica is given its versions
+        known->second = block.version;
+      }
       for (; known->second < block.version; known->second = known->second.next()) {
         if (seen.came[{block.block, known->second.next()}] != all) {
           violated(promise, host.name + " has made version " + std::to_string(known->second.value + 1) + " of block " +
@@ -54,7 +59,8 @@ class AllSlicesOnce : public Checker {
       const bool wanted = job.worker_scope == WorkerScope::all ||
                           view.server_index("server" + std::to_string(home_of(job, SliceId{s}))).has_value();
       const bool nobody = worker >= view.workers.size();
-      if (view.slice_worker.size() != job.slices || nobody != (!wanted || view.workers.empty())) {
+      const bool enough = view.workers.size() >= std::max(job.min_workers, 1U);
+      if (view.slice_worker.size() != job.slices || nobody != (!wanted || !enough)) {
         violated(promise, "in epoch " + std::to_string(view.epoch.value) + " slice " + std::to_string(s) +
                               (nobody ? " is nobody's" : " is somebody's"));
       }
@@ -67,6 +73,7 @@ class AllSlicesOnce : public Checker {
   struct Seen {
     Epoch lineage;
     std::map<BlockId, Iteration> versions;
+    std::map<BlockId, bool> primary;
     std::map<std::pair<BlockId, Iteration>, std::uint64_t> came;  ///< bits: slices
   };
 

@@ -25,17 +25,21 @@ class VersionsGrow : public Checker {
       lineage = shard.restore_epoch();
       versions.clear();
     }
+    std::map<BlockId, Iteration> held;
+    Iteration newest;
     for (const auto& block : shard.observe()) {
-      Iteration& known = versions[block.block];
-      if (block.version < known) {
+      held[block.block] = block.version;
+      const auto known = versions.find(block.block);
+      if (known != versions.end() && block.version < known->second) {
         violated(promise, host.name + " has gone back to version " + std::to_string(block.version.value) +
                               " of block " + std::to_string(block.block.value));
       }
-      known = block.version;
+      newest = block.primary ? std::max(newest, block.version) : newest;
     }
-    if (shard.newest().value > shard.version().value + 1) {
+    versions = std::move(held);
+    if (newest.value > shard.version().value + 1) {
       violated(promise, host.name + " has blocks of versions " + std::to_string(shard.version().value) + " and " +
-                            std::to_string(shard.newest().value));
+                            std::to_string(newest.value));
     }
   }
 
@@ -112,7 +116,7 @@ class OldEpochsChangeNothing : public Checker {
   using Checker::Checker;
 
   void before_shard_message(const Host&, const Message& message, const Shard& shard) override {
-    old_ = message.envelope.epoch < shard.epoch();
+    old_ = message.envelope.epoch < shard.epoch() && !std::holds_alternative<Stale>(message.body);
     if (old_) {
       before_ = state(shard);
     }

@@ -65,6 +65,9 @@ class OnePrimary : public Checker {
     }
     seen = shard.epoch();
     for (const auto& block : shard.observe()) {
+      if (!block.primary) {
+        continue;
+      }
       const auto [at, added] = primaries_.emplace(std::pair(shard.epoch(), block.block), host.incarnation);
       if (!added && at->second != host.incarnation) {
         violated(promise, "block " + std::to_string(block.block.value) + " has two primaries in epoch " +

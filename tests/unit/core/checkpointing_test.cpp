@@ -56,7 +56,7 @@ TEST_CASE("blocks of a lineage that has ended do not get into a checkpoint") {
   CoordinatorTest t(job_of(5, false));
   t.form();
   t.written("server0", 5);
-  const BlocksWritten old{Iteration{5}, Epoch{1}, {}};
+  const BlocksWritten old{Iteration{5}, Epoch{1}, Epoch{1}, {}};
   t.lives["server1"] = 2;
   t.join("server1");
   t.say("server0", old);
@@ -67,9 +67,9 @@ TEST_CASE("blocks of a lineage that has ended do not get into a checkpoint") {
 TEST_CASE("optimizer files do not stand for blocks") {
   CoordinatorTest t(job_of(5, false));
   t.form();
-  t.say("server0", BlocksWritten{Iteration{5}, Epoch{1}, {{"all.optimizer", true, 1, digest, {{0, 0, 10}}}}});
+  t.say("server0", BlocksWritten{Iteration{5}, Epoch{1}, Epoch{1}, {{"all.optimizer", true, 1, digest, {{0, 0, 10}}}}});
   CHECK(t.effects.empty());
-  t.say("server0", BlocksWritten{Iteration{5}, Epoch{1}, {{"beyond", false, 1, digest, {{0, 0, 11}}}}});
+  t.say("server0", BlocksWritten{Iteration{5}, Epoch{1}, Epoch{1}, {{"beyond", false, 1, digest, {{0, 0, 11}}}}});
   CHECK(t.effects.empty());
 }
 

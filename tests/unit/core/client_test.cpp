@@ -386,5 +386,52 @@ TEST_CASE("servers to which none of the slices contributes are waited for all th
   CHECK(t.reached().size() == 1);
 }
 
+TEST_CASE("a worker that is done asks what is missing, and races another worker for it from the same weights") {
+  JobSpec job = small_job();
+  job.speculate = true;
+  ClientTest t(job);
+  t.begin(2);  // slice 0 is this worker's, slice 1 another's
+  t.contribute(*t.client.next_task(), 0.25F);
+  const auto own = t.sent().at(0);
+  CHECK_FALSE(t.client.next_task());
+  t.wait(milliseconds(5));
+  CHECK(t.sent().empty());
+  t.wait(milliseconds(5));
+  REQUIRE(t.sent().size() == 1);
+  const auto question = t.sent()[0];
+  CHECK(body<AskMissing>(question).iteration == Iteration{1});
+  t.answer(question, Missing{Iteration{1}, {SliceId{1}}});
+  const auto race = t.client.next_task();
+  REQUIRE(race);
+  CHECK(race->slice == SliceId{1});
+  CHECK(race->weights->at(0) == 1.0F);
+  t.contribute(*race, 0.5F);
+  CHECK(body<Push>(t.sent().at(0)).slice == SliceId{1});
+  t.values(own, 1, 7.0F);
+  CHECK(t.client.version() == Iteration{1});
+  CHECK(t.client.next_task()->slice == SliceId{0});  // the race is over
+}
+
+TEST_CASE("a worker without slices follows where others may be raced, and waits idle where not") {
+  JobSpec job = small_job();
+  job.speculate = true;
+  View view = make_view(job, 1, 1, 2);
+  view.slice_worker = {1, 1};
+  ClientTest racer(job);
+  racer.view(view);
+  racer.values(racer.sent().at(0), 0, 1.0F);
+  CHECK_FALSE(racer.client.next_task());
+  CHECK(body<Pull>(racer.sent().at(0)).iteration == Iteration{1});
+  racer.wait(milliseconds(10));
+  CHECK(std::any_of(racer.effects.begin(), racer.effects.end(), [](const auto& effect) {
+    const auto* send = std::get_if<ClientCore::Send>(&effect);
+    return send != nullptr && std::holds_alternative<AskMissing>(send->message.body);
+  }));
+  ClientTest idle;
+  idle.view(view);
+  CHECK(idle.sent().empty());
+  CHECK(idle.client.waiting_for() == "a slice to compute");
+}
+
 }  // namespace
 }  // namespace ringps

@@ -64,9 +64,11 @@ class CoordinatorTest {
   void written(const std::string& server, std::uint64_t iteration, std::uint64_t request = 1) {
     const View& view = coordinator.view();
     const BlockTable table(job.tensors, job.block_elements);
-    const Placement placement(view, table, job.virtual_nodes, 1);
+    const Placement placement(view, table, job.virtual_nodes, job.replicas);
     const auto runs = table.runs(placement.owned(*view.server_index(server)));
-    say(server, BlocksWritten{Iteration{iteration}, view.restore.epoch, {{server + ".values", false, 1, digest, runs}}},
+    say(server,
+        BlocksWritten{
+            Iteration{iteration}, view.restore.epoch, view.owned_since, {{server + ".values", false, 1, digest, runs}}},
         request);
   }
   void committed(std::uint64_t iteration) {

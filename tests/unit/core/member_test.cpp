@@ -129,7 +129,7 @@ TEST_CASE("a probe is answered with a heartbeat at once") {
 TEST_CASE("what is told is sent again until it is acknowledged") {
   MemberTest t;
   t.effects.clear();
-  t.member.tell(t.now, BlocksWritten{Iteration{5}, Epoch{1}, {}}, t.effects);
+  t.member.tell(t.now, BlocksWritten{Iteration{5}, Epoch{1}, Epoch{1}, {}}, t.effects);
   const auto first = all<Member::Send>(t.effects).at(0).message.envelope.request;
   CHECK_FALSE(t.member.all_told());
   t.wait(t.job.timeouts.request_timeout);
@@ -144,8 +144,8 @@ TEST_CASE("what is told is sent again until it is acknowledged") {
 
 TEST_CASE("an acknowledgement ends what it belongs to, and nothing else") {
   MemberTest t;
-  t.member.tell(t.now, BlocksWritten{Iteration{5}, Epoch{1}, {}}, t.effects);
-  t.member.tell(t.now, BlocksWritten{Iteration{6}, Epoch{1}, {}}, t.effects);
+  t.member.tell(t.now, BlocksWritten{Iteration{5}, Epoch{1}, Epoch{1}, {}}, t.effects);
+  t.member.tell(t.now, BlocksWritten{Iteration{6}, Epoch{1}, Epoch{1}, {}}, t.effects);
   t.hear(Ack{}, 0, 1);
   t.wait(t.job.timeouts.request_timeout);
   REQUIRE(t.sent<BlocksWritten>().size() == 1);

@@ -91,16 +91,18 @@ TEST_CASE("a new worker is taken in at once") {
   CHECK(t.coordinator.view().restore.epoch == Epoch{1});
 }
 
-TEST_CASE("a new incarnation of a server is taken in at the next restore, not before") {
-  CoordinatorTest t(two_servers());
+TEST_CASE("with slices of its own, a new incarnation of a server is taken in at the next restore, not before") {
+  JobSpec job = two_servers();
+  job.worker_scope = WorkerScope::server;
+  CoordinatorTest t(job);
   t.form();
   t.lives["server1"] = 2;
   t.join("server1");
   CHECK_FALSE(t.has_server("server1"));
   const Epoch without = t.epoch();
-  t.wait(milliseconds(500), {"server0", "server1", "worker0", "worker1"});
+  t.wait(milliseconds(500), {"server0", "server1", "worker0"});
   CHECK(t.epoch() == without);
-  t.wait(t.job.timeouts.failure_timeout * 2, {"server1", "worker0", "worker1"});
+  t.wait(t.job.timeouts.failure_timeout * 2, {"server1", "worker0"});
   CHECK(t.has_server("server1"));
   CHECK_FALSE(t.has_server("server0"));
   CHECK(t.coordinator.view().servers[0].incarnation == Incarnation{2});

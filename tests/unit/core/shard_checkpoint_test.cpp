@@ -69,7 +69,7 @@ TEST_CASE("with checkpoint.wait nobody passes a checkpoint before the next one i
   CHECK(t.shard.version() == Iteration{2});
   CHECK(t.shard.waiting_for() == "iteration 3 waits for checkpoint 2");
   t.effects.clear();
-  t.shard.on_checkpoint_begin(Iteration{4}, Epoch{1}, t.effects);
+  t.shard.on_checkpoint_begin(t.now, Iteration{4}, Epoch{1}, t.effects);
   CHECK(t.shard.version() == Iteration{3});
   CHECK(t.replies().size() == 2);
 }
@@ -81,11 +81,11 @@ TEST_CASE("the word on the next checkpoint may be repeated, come late, or be of 
   t.iterate(2, 2);
   t.iterate(3, 2);
   t.effects.clear();
-  t.shard.on_checkpoint_begin(Iteration{2}, Epoch{2}, t.effects);
-  t.shard.on_checkpoint_begin(Iteration{4}, Epoch{1}, t.effects);
+  t.shard.on_checkpoint_begin(t.now, Iteration{2}, Epoch{2}, t.effects);
+  t.shard.on_checkpoint_begin(t.now, Iteration{4}, Epoch{1}, t.effects);
   CHECK(t.effects.empty());
-  t.shard.on_checkpoint_begin(Iteration{4}, Epoch{2}, t.effects);
-  t.shard.on_checkpoint_begin(Iteration{4}, Epoch{2}, t.effects);
+  t.shard.on_checkpoint_begin(t.now, Iteration{4}, Epoch{2}, t.effects);
+  t.shard.on_checkpoint_begin(t.now, Iteration{4}, Epoch{2}, t.effects);
   CHECK(t.shard.version() == Iteration{3});
   CHECK(t.replies().size() == 2);
 }
@@ -93,16 +93,30 @@ TEST_CASE("the word on the next checkpoint may be repeated, come late, or be of 
 TEST_CASE("without checkpoint.wait a checkpoint that was named too late is missed, and the coordinator is told") {
   ShardTest t(job_with(2, false));
   t.view(make_view(t.job, 1, 1, 2));
-  for (std::uint64_t iteration = 1; iteration <= 5; ++iteration) {
+  for (std::uint64_t iteration = 1; iteration <= 6; ++iteration) {
     t.iterate(iteration);
   }
   t.effects.clear();
-  t.shard.on_checkpoint_begin(Iteration{4}, Epoch{1}, t.effects);
+  t.shard.on_checkpoint_begin(t.now, Iteration{4}, Epoch{1}, t.effects);
   const auto told = all<Shard::Tell>(t.effects);
   REQUIRE(told.size() == 1);
   const auto missed = std::get<CheckpointMissed>(told[0].body);
   CHECK(missed.iteration == Iteration{4});
-  CHECK(missed.reached == Iteration{5});
+  CHECK(missed.reached == Iteration{6});
+}
+
+TEST_CASE("a checkpoint named when all blocks have just passed its version is taken from the version before") {
+  ShardTest t(job_with(2, false));
+  t.view(make_view(t.job, 1, 1, 2));
+  for (std::uint64_t iteration = 1; iteration <= 5; ++iteration) {
+    t.iterate(iteration);
+  }
+  t.effects.clear();
+  t.shard.on_checkpoint_begin(t.now, Iteration{4}, Epoch{1}, t.effects);
+  CHECK(all<Shard::Tell>(t.effects).empty());
+  REQUIRE(writes(t).size() == 1);
+  CHECK(writes(t)[0].iteration == Iteration{4});
+  CHECK((*writes(t)[0].blocks[0].buffer)[0] == -1.0F);  // 1 - 4 * 0.5
 }
 
 TEST_CASE("a checkpoint named when all blocks are at its version is written at once") {
@@ -112,7 +126,7 @@ TEST_CASE("a checkpoint named when all blocks are at its version is written at o
     t.iterate(iteration);
   }
   t.effects.clear();
-  t.shard.on_checkpoint_begin(Iteration{4}, Epoch{1}, t.effects);
+  t.shard.on_checkpoint_begin(t.now, Iteration{4}, Epoch{1}, t.effects);
   REQUIRE(writes(t).size() == 1);
   CHECK(writes(t)[0].iteration == Iteration{4});
 }
@@ -138,7 +152,7 @@ TEST_CASE("a run resumed after its end writes its last checkpoint and nothing el
   for (int b = 0; b < 3; ++b) {
     buffers.push_back(std::make_shared<Floats>(2, 1.0F));
   }
-  t.shard.on_restored(Epoch{1}, std::move(buffers), t.effects);
+  t.shard.on_restored(t.now, Epoch{1}, std::move(buffers), t.effects);
   REQUIRE(writes(t).size() == 1);
   CHECK(writes(t)[0].iteration == Iteration{10});
 }

@@ -19,11 +19,11 @@ class ShardTest {
 
   void view(const View& next) {
     effects.clear();
-    shard.on_view(next, effects);
+    shard.on_view(now, next, effects);
   }
   void say(Message message, const Route& from = "route") {
     effects.clear();
-    shard.on_message(from, std::move(message), effects);
+    shard.on_message(now, from, std::move(message), effects);
   }
   /// Slice `slice` of worker `slice`, with the same number everywhere, to all blocks.
   Message push(std::uint64_t iteration, std::uint32_t slice, float value, std::uint64_t epoch = 1) const {
@@ -49,6 +49,7 @@ class ShardTest {
   }
   Refused refusal() const { return reply<Refused>(); }
 
+  Time now = start_time;
   JobSpec job;
   Shard shard;
   Shard::Effects effects;

@@ -314,7 +314,7 @@ TEST_CASE("a rollback asks for every owned block of the checkpoint, and forgets 
   CHECK(restores[0].blocks == std::vector<BlockId>{BlockId{0}, BlockId{1}, BlockId{2}});
   CHECK(restores[0].restore.checkpoint == "folder");
   CHECK(t.shard.version() == Iteration{5});
-  t.shard.on_restored(Epoch{2}, buffers_of(9), t.effects);
+  t.shard.on_restored(t.now, Epoch{2}, buffers_of(9), t.effects);
   t.say(t.push(6, 1, 0.0F, 2));
   CHECK(t.shard.version() == Iteration{5});
 }
@@ -324,7 +324,7 @@ TEST_CASE("requests that come while blocks are restored are answered afterwards"
   t.view(make_view(t.job, 2, 1, 2, {Epoch{2}, Iteration{5}, "folder"}));
   t.say(t.pull(newest_version, 1, 2));
   CHECK(t.effects.empty());
-  t.shard.on_restored(Epoch{2}, buffers_of(9), t.effects);
+  t.shard.on_restored(t.now, Epoch{2}, buffers_of(9), t.effects);
   CHECK(t.reply<Values>().iteration == Iteration{5});
   CHECK(floats_of(t.replies()[0].message.payload) == std::vector<float>(6, 9.0F));
 }
@@ -333,9 +333,9 @@ TEST_CASE("what a restore brings is ignored when another one has been ordered si
   ShardTest t;
   t.view(make_view(t.job, 2, 1, 2, {Epoch{2}, Iteration{5}, "folder"}));
   t.view(make_view(t.job, 3, 1, 2, {Epoch{3}, Iteration{6}, "newer"}));
-  t.shard.on_restored(Epoch{2}, buffers_of(5), t.effects);
+  t.shard.on_restored(t.now, Epoch{2}, buffers_of(5), t.effects);
   t.effects.clear();
-  t.shard.on_restored(Epoch{3}, buffers_of(6), t.effects);
+  t.shard.on_restored(t.now, Epoch{3}, buffers_of(6), t.effects);
   t.say(t.pull(newest_version, 1, 3));
   CHECK(t.reply<Values>().iteration == Iteration{6});
   CHECK(floats_of(t.replies()[0].message.payload).front() == 6.0F);
@@ -350,7 +350,7 @@ TEST_CASE("a server without blocks needs nothing from a checkpoint") {
   const std::string without = view.servers[placement.owned(0).empty() ? 0 : 1].id.value;
   Shard shard(job, {without}, Incarnation{1});
   Shard::Effects effects;
-  shard.on_view(view, effects);
+  shard.on_view(start_time, view, effects);
   CHECK(effects.empty());
   CHECK(shard.waiting_for().empty());
 }
@@ -364,6 +364,25 @@ TEST_CASE("a shard says what it waits for") {
   CHECK(t.shard.waiting_for() == "iteration 1 waits for slice 1 of worker1");
   t.view(make_view(t.job, 2, 1, 2, {Epoch{2}, Iteration{5}, "folder"}));
   CHECK_THAT(t.shard.waiting_for(), Catch::Contains("folder"));
+}
+
+TEST_CASE("whoever asks is told which slices an iteration lacks, and a race's second contribution is dropped") {
+  ShardTest t;
+  t.view(make_view(t.job, 1, 1, 2));
+  t.say(t.push(1, 0, 0.5F));
+  Message ask{t.envelope("worker0", 7, 1), AskMissing{Iteration{1}}, {}};
+  t.say(ask);
+  CHECK(t.reply<Missing>().slices == std::vector<SliceId>{SliceId{1}});
+  ask.body = AskMissing{Iteration{2}};
+  t.say(ask);
+  CHECK(t.reply<Missing>().slices.empty());
+  Message race = t.push(1, 1, 0.5F);
+  race.envelope.sender = "worker0";
+  t.say(race);
+  CHECK(t.shard.version() == Iteration{1});
+  t.say(t.push(1, 1, 0.5F));
+  CHECK(t.shard.version() == Iteration{1});
+  CHECK(t.shard.counters().duplicates == 3);
 }
 
 }  // namespace

@@ -48,9 +48,11 @@ inline View make_view(const JobSpec& job, std::uint64_t epoch, std::uint32_t ser
   View view;
   view.epoch = Epoch{epoch};
   view.restore = std::move(restore);
+  view.owned_since = view.restore.epoch;
   for (std::uint32_t s = 0; s < servers; ++s) {
     const std::string id = "server" + std::to_string(s);
     view.servers.push_back({{id}, Incarnation{1}, "tcp://" + id});
+    view.settled_ring.push_back({{id}, Incarnation{1}});
   }
   for (std::uint32_t w = 0; w < workers; ++w) {
     view.workers.push_back({{"worker" + std::to_string(w)}, Incarnation{1}});

@@ -148,6 +148,7 @@ TEST_CASE("a view that gives a slice to a worker it does not have is refused") {
   View view;
   view.epoch = Epoch{1};
   view.servers = {{{"server0"}, Incarnation{1}, "here"}};
+  view.settled_ring = {{{"server0"}, Incarnation{1}}};
   view.workers = {{{"worker0"}, Incarnation{1}}};
   view.slice_worker = {0, no_worker};
   CHECK(decode_view(encode_view(view)).ok());

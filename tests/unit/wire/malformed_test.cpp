@@ -53,6 +53,7 @@ std::vector<Write> good_fields() {
           number(3),
           number(50),
           number(2),
+          number(2),
           list({})};
 }
 

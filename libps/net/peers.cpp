@@ -1,0 +1,77 @@
+#include "libps/net/peers.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace ringps {
+
+Peers::Peers(zmq::context_t& context, EventLoop& loop, int hwm_messages)
+    : context_(context), loop_(loop), hwm_messages_(hwm_messages) {}
+
+Peers::~Peers() {
+  for (const Peer& peer : peers_) {
+    if (peer.socket) {
+      loop_.remove(peer.socket->ref());
+    }
+  }
+}
+
+void Peers::follow(const View& view, std::string_view self) {
+  if (std::exchange(epoch_, view.epoch) == view.epoch) {
+    return;
+  }
+  std::vector<Peer> before = std::exchange(peers_, {});
+  for (const ServerMember& server : view.servers) {
+    const auto same = std::find_if(before.begin(), before.end(), [&](const Peer& peer) {
+      return peer.server.id == server.id && peer.server.incarnation == server.incarnation;
+    });
+    if (same != before.end()) {
+      peers_.push_back({server, std::move(same->socket), std::move(same->ready)});
+      continue;
+    }
+    Peer& peer = peers_.emplace_back(Peer{server, nullptr, std::make_shared<bool>(false)});
+    if (server.id.value != self) {
+      peer.socket = std::make_unique<DealerSocket>(context_, server.endpoint, hwm_messages_);
+      loop_.add(
+          peer.socket->ref(),
+          [raw = peer.socket.get(), ready = peer.ready] {
+            raw->flush();
+            *ready = true;
+          },
+          [raw = peer.socket.get()] { return raw->has_unsent(); });
+    }
+  }
+  for (const Peer& gone : before) {
+    if (gone.socket) {
+      loop_.remove(gone.socket->ref());
+    }
+  }
+}
+
+void Peers::send(std::uint32_t server, Message message) {
+  peers_[server].socket->send(std::move(message));
+}
+
+bool Peers::receive(Message& message, const OnMalformed& on_malformed) {
+  for (Peer& peer : peers_) {
+    if (*peer.ready) {
+      if (peer.socket->receive(message, on_malformed)) {
+        return true;
+      }
+      *peer.ready = false;
+    }
+  }
+  return false;
+}
+
+std::vector<ServerMember> Peers::take_broken() {
+  std::vector<ServerMember> broken;
+  for (const Peer& peer : peers_) {
+    if (peer.socket && peer.socket->take_disconnected()) {
+      broken.push_back(peer.server);
+    }
+  }
+  return broken;
+}
+
+}  // namespace ringps
