@@ -41,6 +41,7 @@ void FaultInjector::on_status(Time now, const Status& status) {
     return;
   }
   iteration_ = status.iteration.value;
+  retired_ = status.view.retired;
   watch_members(now, status.view);
   on_tick(now);
 }
@@ -87,7 +88,11 @@ void FaultInjector::carry_out(Time now, const FaultOrder& order) {
       injection.ids = hands_.add(order.role, order.count);
       break;
     case FaultKind::drain:
-      hands_.drain(order.whom);
+      if (std::find(retired_.begin(), retired_.end(), order.whom) != retired_.end()) {
+        injection.not_done = "it had been drained before";
+      } else {
+        hands_.drain(order.whom);
+      }
       break;
   }
   hands_.say(text_of(injection));

@@ -72,6 +72,7 @@ class FaultInjector {
   std::vector<Injection> injections_;
   std::optional<Time> training_began_;
   std::uint64_t iteration_ = 0;
+  std::vector<std::string> retired_;  ///< of the newest view
   bool finished_ = false;
 };
 

@@ -182,5 +182,13 @@ TEST_CASE("a drain that the coordinator refuses did not take place") {
   CHECK(run.injector.injections()[0].not_done == "the coordinator refused it: it is the last one");
 }
 
+TEST_CASE("who has been drained is not drained again") {
+  Rehearsal run("{at_iteration: 1, drain: server2}");
+  run.status.view.retired = {"server2"};
+  run.reach(0, 1);
+  CHECK(run.take_done().empty());
+  CHECK(run.injector.injections()[0].not_done == "it had been drained before");
+}
+
 }  // namespace
 }  // namespace ringps
