@@ -296,7 +296,10 @@ Result<void> CoordinatorService::commit_checkpoint(const Coordinator::CommitChec
     return kept;
   }
   core_->on_checkpoint_committed(now(), order.iteration, order.restore_epoch, folder, effects_);
-  if (auto pruned = prune(checkpoints_, spec.checkpoint.keep); !pruned) {
+  if (auto pruned = prune(checkpoints_, spec.checkpoint.keep, order.iteration); !pruned) {
+    if (pruned.failure().kind == ErrorKind::fsync_failed) {
+      return pruned.failure();
+    }
     log::warn("cannot delete older checkpoints: {}", pruned.error());
   }
   return {};
