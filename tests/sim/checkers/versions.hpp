@@ -75,6 +75,11 @@ class ExactVersion : public Checker {
       asks(push_pull->iteration);
     } else if (const auto* pull = std::get_if<Pull>(&message.body)) {
       asks(pull->iteration);
+      if (pull->follow) {
+        const auto [first, added] =
+            followed_.emplace(std::pair(message.envelope.sender, message.envelope.request), pull->iteration);
+        first->second = std::min(first->second, pull->iteration);
+      }
     }
   }
 
@@ -100,8 +105,10 @@ class ExactVersion : public Checker {
   void is_exact(const Host& host, const Shard& shard, const Shard::Reply& reply, Iteration iteration) const {
     const std::string worker = reply.to.substr(0, reply.to.find('/'));
     const auto asked = asked_.find({worker, reply.message.envelope.request});
+    const auto followed = followed_.find({worker, reply.message.envelope.request});
     const bool expected =
-        asked != asked_.end() && (asked->second.contains(iteration) || asked->second.contains(newest_version));
+        asked != asked_.end() && (asked->second.contains(iteration) || asked->second.contains(newest_version) ||
+                                  (followed != followed_.end() && iteration >= followed->second));
     if (!expected || iteration > shard.newest()) {
       violated(promise, host.name + " answers " + worker + " with version " + std::to_string(iteration.value) +
                             ", which it has not or which was not asked for");
@@ -109,6 +116,7 @@ class ExactVersion : public Checker {
   }
 
   std::map<std::pair<std::string, RequestId>, std::set<Iteration>> asked_;  ///< by worker and request
+  std::map<std::pair<std::string, RequestId>, Iteration> followed_;         ///< the same: from which version on
 };
 
 class OldEpochsChangeNothing : public Checker {
