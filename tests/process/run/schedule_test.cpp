@@ -24,7 +24,8 @@ const std::string& fault_free_hash() {
   return hash;
 }
 
-/// Runs with these faults, and expects the weights of the run without.
+/// Runs with these faults, and expects the weights of the run without. Returns the records of those that were
+/// scheduled: where the machine is busy, somebody may be silent for too long by itself.
 nlohmann::json faults_of(std::vector<std::string> overrides) {
   const std::string& expected = fault_free_hash();
   const Bench bench;
@@ -32,10 +33,14 @@ nlohmann::json faults_of(std::vector<std::string> overrides) {
   INFO(run.output);
   CHECK(run.exit == ProcessExit{false, 0});
   CHECK(run.hash() == expected);
+  auto scheduled = nlohmann::json::array();
   for (const auto& fault : run.results["faults"]) {
     CHECK(fault["updates_lost"] == 0);
+    if (fault["scheduled"] == true) {
+      scheduled.push_back(fault);
+    }
   }
-  return run.results["faults"];
+  return scheduled;
 }
 
 TEST_CASE("a server that is paused for long is removed, and comes back as another incarnation") {
@@ -134,7 +139,6 @@ TEST_CASE("faults at random moments change nothing, and the fault-free twin has 
   CHECK(run.hash() == fault_free_hash());
   CHECK(run.results["equals_fault_free"] == true);
   CHECK(run.results["faults"].size() >= 1);
-  const auto twin = read_json(bench / "run" / "processes.json");
   CHECK(run.output.find("without faults: fault") == std::string::npos);
 }
 
