@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <iostream>
@@ -47,7 +48,7 @@ std::uint64_t Campaign::run() {
 void Campaign::work() {
   for (;;) {
     const std::uint64_t seed = next_++;
-    if (seed >= options_.first_seed + options_.seeds) {
+    if (seed >= end_) {
       return;
     }
     last_words = "seed " + std::to_string(seed) + " ended the program\n" + replay(seed);
@@ -61,6 +62,7 @@ void Campaign::work() {
 
 void Campaign::add(const Scenario& scenario, const Outcome& outcome) {
   const std::lock_guard lock(mutex_);
+  ++runs_;
   total_.events += outcome.events;
   total_.messages += outcome.messages;
   total_.lost_messages += outcome.lost_messages;
@@ -72,15 +74,17 @@ void Campaign::add(const Scenario& scenario, const Outcome& outcome) {
   }
   if (!outcome.violation.empty()) {
     ++violations_;
+    if (options_.stop_at_first) {
+      end_ = std::min<std::uint64_t>(end_, scenario.seed);
+    }
     std::cout << "VIOLATION of promise " << outcome.violation << "\n  " << summary(scenario) << '\n'
               << replay(scenario.seed) << std::flush;
   }
 }
 
 void Campaign::report(double elapsed_seconds) const {
-  std::cout << "seeds " << options_.first_seed << " to " << options_.first_seed + options_.seeds - 1 << ": "
-            << violations_ << " violations, "
-            << static_cast<std::uint64_t>(static_cast<double>(options_.seeds) / elapsed_seconds) << " runs/s\n  "
+  std::cout << runs_ << " runs from seed " << options_.first_seed << " on: " << violations_ << " violations, "
+            << static_cast<std::uint64_t>(static_cast<double>(runs_) / elapsed_seconds) << " runs/s\n  "
             << static_cast<std::uint64_t>(seconds(total_.virtual_time)) << " s of virtual time, " << total_.events
             << " steps, " << total_.messages << " messages, " << total_.lost_messages << " of them lost, "
             << total_.views << " views, " << total_.rollbacks << " rollbacks\n";

@@ -15,10 +15,12 @@ class Campaign {
     std::uint64_t first_seed = 1;
     std::uint64_t seeds = 1000;
     unsigned jobs = 1;
-    bool trace = false;  ///< tell the story of each run; one thread then
+    bool trace = false;          ///< tell the story of each run; one thread then
+    bool stop_at_first = false;  ///< no seed above one that has broken a promise
   };
 
-  explicit Campaign(const Options& options) : options_(options), next_(options.first_seed) {}
+  explicit Campaign(const Options& options)
+      : options_(options), next_(options.first_seed), end_(options.first_seed + options.seeds) {}
 
   /// Prints violations when they happen and a summary at the end; the number of violations.
   std::uint64_t run();
@@ -30,8 +32,10 @@ class Campaign {
 
   const Options options_;
   std::atomic<std::uint64_t> next_;
-  std::mutex mutex_;  ///< protects what follows, and the output
+  std::atomic<std::uint64_t> end_;  ///< no run from this seed on
+  std::mutex mutex_;                ///< protects what follows, and the output
   Outcome total_;
+  std::uint64_t runs_ = 0;
   std::uint64_t violations_ = 0;
 };
 

@@ -13,6 +13,7 @@ int main(int argc, char** argv) {
   app.add_option("--seeds", options.seeds, "number of runs")->capture_default_str();
   app.add_option("--jobs", options.jobs, "runs at the same time")->capture_default_str()->check(CLI::PositiveNumber);
   app.add_flag("--trace", options.trace, "tell the story of each run");
+  app.add_flag("--stop-at-first", options.stop_at_first, "run no seed above one that has broken a promise");
   CLI11_PARSE(app, argc, argv);
   return ringps::sim::Campaign(options).run() == 0 ? 0 : 1;
 }
