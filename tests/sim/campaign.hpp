@@ -2,8 +2,11 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <optional>
+#include <vector>
 
 #include "tests/sim/world.hpp"
 
@@ -15,8 +18,10 @@ class Campaign {
     std::uint64_t first_seed = 1;
     std::uint64_t seeds = 1000;
     unsigned jobs = 1;
-    bool trace = false;          ///< tell the story of each run; one thread then
-    bool stop_at_first = false;  ///< no seed above one that has broken a promise
+    bool trace = false;                                   ///< tell the story of each run; one thread then
+    bool stop_at_first = false;                           ///< no seed above one that has broken a promise
+    bool brief = false;                                   ///< do not look for the fewest faults that break a promise
+    std::optional<std::vector<std::size_t>> only_faults;  ///< by their places in the schedule; nothing: all of them
   };
 
   explicit Campaign(const Options& options)
@@ -27,7 +32,8 @@ class Campaign {
 
  private:
   void work();
-  void add(const Scenario& scenario, const Outcome& outcome);
+  void run_seed(std::uint64_t seed);
+  void add(const Outcome& outcome);
   void report(double elapsed_seconds) const;
 
   const Options options_;

@@ -71,6 +71,9 @@ void CoordinatorProcess::carry_out(Coordinator::Effects effects) {
 
 void CoordinatorProcess::carry_out(const Coordinator::Send& send) {
   world_.witness(&Checker::on_sent, host_, send.message);
+  if (send.to == psctl_route) {
+    world_.witness(&Checker::on_psctl_told, send.message);
+  }
   if (!world_.network().send_down(host_, send.to, send.message)) {
     core_.on_unreachable(world_.local_time(host_), send.to);
   }

@@ -1,6 +1,7 @@
 #include "tests/sim/scenario.hpp"
 
 #include <algorithm>
+#include <iomanip>
 #include <sstream>
 
 #include "tests/sim/dice.hpp"
@@ -193,6 +194,52 @@ Scenario make_scenario(std::uint64_t seed) {
   std::sort(scenario.faults.begin(), scenario.faults.end(), [](const Fault& a, const Fault& b) { return a.at < b.at; });
   scenario.faults_end = window + 3 * scenario.job.timeouts.failure_timeout;
   return scenario;
+}
+
+std::string host_name(const Scenario& scenario, std::uint32_t host) {
+  const std::uint32_t servers = scenario.job.servers + scenario.more_servers;
+  if (host == 0) {
+    return "coordinator";
+  }
+  return host <= servers ? "server" + std::to_string(host - 1) : "worker" + std::to_string(host - 1 - servers);
+}
+
+std::string describe(const Scenario& scenario, const Fault& fault) {
+  using enum FaultKind;
+  std::ostringstream text;
+  const auto length = [&]() -> std::ostringstream& {
+    text << std::fixed << std::setprecision(3) << ringps::seconds(fault.length) << " s";
+    return text;
+  };
+  text << name_of(fault.kind);
+  if (fault.kind != crash_all_servers) {
+    text << " of " << host_name(scenario, fault.host);
+  }
+  switch (fault.kind) {
+    case crash:
+      text << (fault.for_good ? ", for good if it can be spared, else for " : " for ");
+      length();
+      break;
+    case crash_in_effects:
+      text << ", " << fault.effects << " effects later";
+      break;
+    case reconnect:
+      text << " with " << host_name(scenario, fault.other);
+      break;
+    case cut:
+    case cut_one_way:
+      text << (fault.kind == cut ? " from " : " to ") << host_name(scenario, fault.other) << " for ";
+      length();
+      break;
+    case disk_fails:
+    case join:
+    case drain:
+      break;
+    default:
+      text << " for ";
+      length();
+  }
+  return text.str();
 }
 
 std::string summary(const Scenario& scenario) {

@@ -65,6 +65,12 @@ struct Scenario {
 /// A pure function of the seed.
 Scenario make_scenario(std::uint64_t seed);
 
+/// Of the host with that index in the world: the coordinator, then the servers, then the workers.
+std::string host_name(const Scenario& scenario, std::uint32_t host);
+
+/// "crash of server1, which comes back after 0.2 s".
+std::string describe(const Scenario& scenario, const Fault& fault);
+
 std::string summary(const Scenario& scenario);
 
 }  // namespace ringps::sim

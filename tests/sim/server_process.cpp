@@ -31,6 +31,7 @@ void ServerProcess::on_heard(const HeartbeatAnswer& answer) {
 }
 
 void ServerProcess::on_data(const Route& from, Message message) {
+  world_.note_request(host_, from, message);
   world_.witness(&Checker::before_shard_message, host_, message, shard_);
   Shard::Effects effects;
   shard_.on_message(now(), from, message, effects);

@@ -23,7 +23,9 @@ void WorkerProcess::on_view(const View& view) {
 
 void WorkerProcess::on_data(const Route&, Message message) {
   ClientCore::Effects effects;
-  client_.on_message(now(), std::move(message), effects);
+  const Epoch before = client_.view().epoch;
+  client_.on_message(now(), message, effects);
+  world_.witness(&Checker::after_client_message, host_, message, before, effects);
   world_.witness(&Checker::on_adopted, host_, client_.view());
   carry_out(std::move(effects));
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <utility>
 
 #include "libps/core/assignment.hpp"
 #include "tests/sim/coordinator_process.hpp"
@@ -20,35 +21,31 @@ using std::chrono::seconds;
 constexpr Duration patience = seconds(120);
 /// No honest run needs more: whatever does is caught in a loop.
 constexpr std::uint64_t events_max = 2'000'000;
+/// When a run begins: clocks have no zero that means anything.
+constexpr Time started = Time{} + seconds(1);
 /// A supervisor's time to start a process again.
 constexpr Duration restart_time = milliseconds(5);
 
 }  // namespace
 
-World::World(const Scenario& scenario, bool tell_story)
+World::World(const Scenario& scenario, Listener listener)
     : scenario_(scenario),
-      tell_story_(tell_story),
+      listener_(std::move(listener)),
       reference_(scenario.job),
-      evidence_{scenario.job, reference_, store_, scenario.resume_from, scenario.job.workers + scenario.more_workers},
+      evidence_{scenario.job, reference_,           store_,
+                requests_,    scenario.resume_from, scenario.job.workers + scenario.more_workers},
       checkers_(make_checkers(evidence_)),
       network_(*this, scenario.network, scenario.seed),
       dice_(scenario.seed, "world"),
-      now_(Time{} + seconds(1)) {
-  const auto add = [&](Role role, std::string name) {
-    Host& host = hosts_.emplace_back();
-    host.index = static_cast<HostIndex>(hosts_.size() - 1);
-    host.role = role;
-    host.name = std::move(name);
-  };
+      now_(started) {
   const std::uint32_t servers = job().servers + scenario.more_servers;
   const std::uint32_t workers = job().workers + scenario.more_workers;
   hosts_.reserve(1 + servers + workers);  // events refer to hosts
-  add(Role::coordinator, "coordinator");
-  for (std::uint32_t s = 0; s < servers; ++s) {
-    add(Role::server, "server" + std::to_string(s));
-  }
-  for (std::uint32_t w = 0; w < workers; ++w) {
-    add(Role::worker, "worker" + std::to_string(w));
+  for (HostIndex index = 0; index < 1 + servers + workers; ++index) {
+    Host& host = hosts_.emplace_back();
+    host.index = index;
+    host.role = index == 0 ? Role::coordinator : index <= servers ? Role::server : Role::worker;
+    host.name = host_name(scenario, index);
   }
 }
 
@@ -60,13 +57,16 @@ Host* World::find(const std::string& name) {
 }
 
 void World::tell(const std::string& line) const {
-  std::printf("%12.6f  %s\n", ringps::seconds(now_.time_since_epoch()), line.c_str());
+  if (listener_) {
+    char time[32];
+    std::snprintf(time, sizeof time, "%12.6f  ", ringps::seconds(now_ - started));
+    listener_(time + line);
+  }
 }
 
 // ---- the run --------------------------------------------------------------------------------------------------------
 
 Outcome World::run() {
-  const Time started = now_;
   prepare_resume();
   for (Host& host : hosts_) {
     if (is_there_from_the_start(host)) {
@@ -90,7 +90,8 @@ Outcome World::run() {
       take_step(std::move(event));
     }
   } catch (const Violation& violation) {
-    outcome_.violation = violation.what();
+    outcome_.promise = violation.promise;
+    outcome_.how = violation.what();
   }
   outcome_.virtual_time = now_ - started;
   outcome_.messages = network_.messages();
@@ -151,7 +152,7 @@ void World::set_alarm(Host& host) {
 }
 
 void World::finish(RunState state, const std::string& text) {
-  if (tell_story_) {
+  if (tells_story()) {
     tell("the run is over: " + text);
   }
   witness(&Checker::on_finished, state, text);
@@ -188,7 +189,7 @@ void World::start(Host& host) {
   } else {
     host.process = std::make_unique<WorkerProcess>(*this, host);
   }
-  if (tell_story_) {
+  if (tells_story()) {
     tell(host.name + " starts as incarnation " + std::to_string(host.incarnation.value));
   }
   after(host, Duration{}, [&host] { host.process->start(); });
@@ -198,7 +199,7 @@ void World::take_down(Host& host, std::optional<Duration> back_after) {
   if (!host.process) {
     return;
   }
-  if (tell_story_) {
+  if (tells_story()) {
     tell(host.name + " ends" + (back_after ? "" : " for good"));
   }
   host.process.reset();
@@ -231,8 +232,8 @@ void World::strike(const Fault& fault) {
     return;
   }
   ++outcome_.faults[kind];
-  if (tell_story_) {
-    tell(std::string("FAULT: ") + name_of(fault.kind) + " of " + host.name);
+  if (tells_story()) {
+    tell("FAULT: " + describe(scenario_, fault));
   }
   switch (fault.kind) {
     case FaultKind::crash:
@@ -311,9 +312,13 @@ void World::drain(Host& host) {
     return;
   }
   host.asked_to_go = true;
+  const RequestId request{++drains_};
   const Message message{
-      {job().cluster, Role::control, "psctl", Incarnation{1}, {}, RequestId{1}}, Drain{host.name}, {}};
-  after(to, Duration{}, [&to, message] { to.process->on_message("psctl", message); });
+      {job().cluster, Role::control, "psctl", Incarnation{drains_}, {}, request}, Drain{host.name}, {}};
+  after(to, Duration{}, [this, &to, message, request, name = host.name] {
+    witness(&Checker::on_drain_asked, request, name);
+    to.process->on_message(psctl_route, message);
+  });
 }
 
 /// The next file is torn, and a process does not outlive a write that failed.
@@ -336,7 +341,7 @@ bool World::may_go_for_good(const Host& host) const {
 }
 
 void World::end_faults() {
-  if (tell_story_) {
+  if (tells_story()) {
     tell("no more faults");
   }
   network_.calm_down();
@@ -372,7 +377,7 @@ void World::view_persisted(const View& view) {
   note_lost_slices(view);
   store_.append_view(view);
   witness(&Checker::on_persisted, view);
-  if (tell_story_) {
+  if (tells_story()) {
     tell("VIEW " + describe(view));
   }
 }

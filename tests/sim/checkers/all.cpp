@@ -3,7 +3,9 @@
 #include "tests/sim/checkers/checkpoints.hpp"
 #include "tests/sim/checkers/contributions.hpp"
 #include "tests/sim/checkers/end.hpp"
+#include "tests/sim/checkers/memory.hpp"
 #include "tests/sim/checkers/replicas.hpp"
+#include "tests/sim/checkers/samples.hpp"
 #include "tests/sim/checkers/versions.hpp"
 #include "tests/sim/checkers/views.hpp"
 

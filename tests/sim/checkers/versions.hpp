@@ -4,13 +4,13 @@
 #pragma once
 
 #include <map>
-#include <set>
 #include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
 
 #include "tests/sim/checker.hpp"
+#include "tests/sim/checkers/requests.hpp"
 #include "tests/sim/host.hpp"
 
 namespace ringps::sim {
@@ -65,19 +65,6 @@ class ExactVersion : public Checker {
  public:
   using Checker::Checker;
 
-  void before_shard_message(const Host&, const Message& message, const Shard&) override {
-    const auto asks = [&](Iteration iteration) {
-      asked_[{message.envelope.sender, message.envelope.request}].insert(iteration);
-    };
-    if (const auto* push = std::get_if<Push>(&message.body)) {
-      asks(push->iteration);
-    } else if (const auto* push_pull = std::get_if<PushPull>(&message.body)) {
-      asks(push_pull->iteration);
-    } else if (const auto* pull = std::get_if<Pull>(&message.body)) {
-      asks(pull->iteration);
-    }
-  }
-
   void after_shard_message(const Host& host, const Message&, const Shard& shard,
                            const Shard::Effects& effects) override {
     for (const auto& effect : effects) {
@@ -96,19 +83,14 @@ class ExactVersion : public Checker {
  private:
   static constexpr const char* promise = "7 (an answer has the version asked for)";
 
-  /// A worker's lives count their requests anew, so one number may have asked for several versions.
   void is_exact(const Host& host, const Shard& shard, const Shard::Reply& reply, Iteration iteration) const {
-    const std::string worker = reply.to.substr(0, reply.to.find('/'));
-    const auto asked = asked_.find({worker, reply.message.envelope.request});
-    const bool expected =
-        asked != asked_.end() && (asked->second.contains(iteration) || asked->second.contains(newest_version));
+    const auto* asked = evidence_.requests.find(host, reply.to, reply.message.envelope.request);
+    const bool expected = asked != nullptr && (asked->iteration == iteration || asked->iteration == newest_version);
     if (!expected || iteration > shard.newest()) {
-      violated(promise, host.name + " answers " + worker + " with version " + std::to_string(iteration.value) +
+      violated(promise, host.name + " answers " + reply.to + " with version " + std::to_string(iteration.value) +
                             ", which it has not or which was not asked for");
     }
   }
-
-  std::map<std::pair<std::string, RequestId>, std::set<Iteration>> asked_;  ///< by worker and request
 };
 
 class OldEpochsChangeNothing : public Checker {
@@ -129,11 +111,19 @@ class OldEpochsChangeNothing : public Checker {
     }
     const auto* reply = effects.size() == 1 ? std::get_if<Shard::Reply>(&effects.front()) : nullptr;
     if (reply == nullptr || !std::holds_alternative<Stale>(reply->message.body) || state(shard) != before_) {
-      violated("8 (an old epoch changes nothing)", host.name + " has taken it to heart");
+      violated(promise, host.name + " has taken it to heart");
+    }
+  }
+
+  void after_client_message(const Host& host, const Message& message, Epoch epoch,
+                            const ClientCore::Effects& effects) override {
+    if (message.envelope.epoch < epoch && !effects.empty()) {
+      violated(promise, host.name + " has done something about " + message.envelope.sender + "'s old message");
     }
   }
 
  private:
+  static constexpr const char* promise = "8 (an old epoch changes nothing)";
   using State = std::tuple<std::uint64_t, std::uint64_t, std::string, std::vector<const Floats*>>;
 
   static State state(const Shard& shard) {
