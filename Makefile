@@ -4,10 +4,10 @@ BASE ?= debian:bookworm-slim
 export CTEST_PARALLEL_LEVEL ?= $(shell nproc)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build simulate bench figures lint format images clean
+.PHONY: help run test build simulate simulate-mutants bench figures lint format images clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## Train on a cluster on this machine: configs/quickstart.yaml
 	build/bin/psctl run configs/quickstart.yaml
@@ -25,6 +25,10 @@ build: ## Build the programs in release mode, into build/bin
 simulate: build ## Run SEEDS (default 1000) random fault schedules through the simulator
 	cmake --build --preset release --target ringps-sim
 	build/bin/ringps-sim --seeds $(SEEDS) --jobs $$(nproc)
+
+simulate-mutants: ## Check that the simulator notices deliberate protocol bugs: tests/sim/mutants
+	scripts/install-dependencies build mutants
+	scripts/simulate-mutants
 
 bench: build ## Build and run the benchmarks
 	cmake --build --preset release --target benches

@@ -32,8 +32,9 @@ void on_fatal_signal(int signal) {
 }  // namespace
 
 std::uint64_t Campaign::run() {
-  std::signal(SIGABRT, on_fatal_signal);
-  std::signal(SIGSEGV, on_fatal_signal);
+  for (const int fatal : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL}) {
+    std::signal(fatal, on_fatal_signal);
+  }
   const auto started = std::chrono::steady_clock::now();
   std::vector<std::thread> threads;
   for (unsigned job = 0; job < (options_.trace ? 1 : options_.jobs); ++job) {

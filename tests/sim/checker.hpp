@@ -60,6 +60,8 @@ class Checker {
   /// psctl asks the coordinator to drain a member, and the coordinator answers psctl.
   virtual void on_drain_asked(RequestId, const std::string& /*id*/) {}
   virtual void on_psctl_told(const Message&) {}
+  /// The coordinator starts, is woken up (null) or has a message, at that time of its own clock.
+  virtual void before_coordinator_step(Time, const Message*) {}
   virtual void on_coordinator_started(const Coordinator&) {}
   virtual void on_finished(RunState, const std::string&) {}
 

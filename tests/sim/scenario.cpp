@@ -144,6 +144,48 @@ Fault make_fault(Dice& dice, const Scenario& scenario, Duration window) {
   return fault;
 }
 
+/// Servers come and go all the time, and those that hand over and take over are slow: what a settling view has to
+/// stand.
+void make_churn(Scenario& scenario) {
+  using enum FaultKind;
+  Dice dice(scenario.seed, "churn");
+  JobSpec& job = scenario.job;
+  if (job.worker_scope == WorkerScope::server || !dice.one_in(6)) {
+    return;
+  }
+  job.replicas = std::max(job.replicas, 2U);
+  scenario.more_servers = static_cast<std::uint32_t>(dice.between(2, 4));
+  if (dice.one_in(2)) {
+    scenario.network.straggler = 0.2;
+    scenario.network.delay_max = dice.between(milliseconds(120), milliseconds(250));
+  }
+  const auto any_server = [&] {
+    return static_cast<std::uint32_t>(dice.between(1, job.servers + scenario.more_servers));
+  };
+  for (Fault& fault : scenario.faults) {
+    fault.kind = dice.pick({join, join, join, drain, pause, pause, slow, slow, crash, cut});
+    fault.host = any_server();
+    fault.other = any_server();
+    if (fault.kind == join) {
+      fault.host = job.servers + static_cast<std::uint32_t>(dice.between(1, scenario.more_servers));
+    } else if (fault.kind == cut && fault.other == fault.host) {
+      fault.other = 0;
+    }
+  }
+}
+
+/// Rare, because thousands of messages cost more than a whole run.
+void add_flood(Scenario& scenario, Duration window) {
+  Dice dice(scenario.seed, "flood");
+  if (dice.one_in(100)) {
+    Fault flood;
+    flood.kind = FaultKind::flood;
+    flood.at = dice.between(Duration{}, window);
+    flood.host = static_cast<std::uint32_t>(dice.between(1, scenario.job.servers));
+    scenario.faults.push_back(flood);
+  }
+}
+
 }  // namespace
 
 const char* name_of(FaultKind kind) {
@@ -159,6 +201,7 @@ const char* name_of(FaultKind kind) {
                                                      "clock jump",
                                                      "failing disk",
                                                      "join",
+                                                     "flood",
                                                      "drain"};
   return names[static_cast<std::size_t>(kind)];
 }
@@ -191,6 +234,8 @@ Scenario make_scenario(std::uint64_t seed) {
     }
     scenario.faults.push_back(fault);
   }
+  make_churn(scenario);
+  add_flood(scenario, window);
   std::sort(scenario.faults.begin(), scenario.faults.end(), [](const Fault& a, const Fault& b) { return a.at < b.at; });
   scenario.faults_end = window + 3 * scenario.job.timeouts.failure_timeout;
   return scenario;
@@ -233,6 +278,7 @@ std::string describe(const Scenario& scenario, const Fault& fault) {
       break;
     case disk_fails:
     case join:
+    case flood:
     case drain:
       break;
     default:

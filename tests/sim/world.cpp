@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "libps/core/assignment.hpp"
+#include "libps/core/bounds.hpp"
 #include "tests/sim/coordinator_process.hpp"
 #include "tests/sim/server_process.hpp"
 #include "tests/sim/story.hpp"
@@ -281,6 +282,9 @@ void World::strike(const Fault& fault) {
     case FaultKind::join:
       start(host);
       break;
+    case FaultKind::flood:
+      after(host, Duration{}, [this, &host] { flood(host); });
+      break;
     case FaultKind::drain:
       drain(host);
       break;
@@ -319,6 +323,16 @@ void World::drain(Host& host) {
     witness(&Checker::on_drain_asked, request, name);
     to.process->on_message(psctl_route, message);
   });
+}
+
+/// From somebody whose epoch is far ahead: the view that the server waits for before it reads them never comes.
+void World::flood(Host& host) {
+  for (std::uint64_t m = 1; m <= bounds::parked_messages_max + 100; ++m) {
+    const Message message{{job().cluster, Role::worker, "stranger", Incarnation{1}, Epoch{1'000'000}, RequestId{m}},
+                          Pull{newest_version, true, {{0, 0, 1}}},
+                          {}};
+    host.process->on_message("stranger", message);
+  }
 }
 
 /// The next file is torn, and a process does not outlive a write that failed.

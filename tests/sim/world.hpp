@@ -108,6 +108,7 @@ class World {
   bool is_there_from_the_start(const Host& host) const;
   bool may_join(const Host& host) const;
   void drain(Host& host);
+  void flood(Host& host);
   void end_faults();
   void prepare_resume();
   void note_lost_slices(const View& view);

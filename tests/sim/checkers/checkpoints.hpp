@@ -81,7 +81,7 @@ class NobodyPassesACheckpoint : public Checker {
     const Manifest* newest = evidence_.store.newest();
     const Iteration gate = first_checkpoint(evidence_.job, newest == nullptr ? Iteration{} : newest->iteration);
     if (shard.newest() > gate) {
-      violated("9 (with checkpoint.wait nobody passes a checkpoint that is not committed)",
+      violated("9 (nobody passes a checkpoint that is waited for)",
                host.name + " is at version " + std::to_string(shard.newest().value) + ", checkpoint " +
                    std::to_string(gate.value) + " is not committed");
     }
