@@ -174,15 +174,22 @@ void make_churn(Scenario& scenario) {
   }
 }
 
-/// Rare, because thousands of messages cost more than a whole run.
-void add_flood(Scenario& scenario, Duration window) {
-  Dice dice(scenario.seed, "flood");
+/// At most one of each in a run. A flood is rare, because its thousands of messages cost more than a whole run.
+void add_replacement_and_flood(Scenario& scenario, Duration window) {
+  Dice dice(scenario.seed, "replacement and flood");
+  const JobSpec& job = scenario.job;
+  Fault fault;
+  fault.at = dice.between(Duration{}, window);
+  fault.length = dice.between(milliseconds(1), 2 * job.timeouts.failure_timeout);
+  if (dice.one_in(8)) {
+    fault.kind = FaultKind::replace;
+    fault.host = static_cast<std::uint32_t>(dice.between(1, job.servers + scenario.more_servers + job.workers));
+    scenario.faults.push_back(fault);
+  }
   if (dice.one_in(100)) {
-    Fault flood;
-    flood.kind = FaultKind::flood;
-    flood.at = dice.between(Duration{}, window);
-    flood.host = static_cast<std::uint32_t>(dice.between(1, scenario.job.servers));
-    scenario.faults.push_back(flood);
+    fault.kind = FaultKind::flood;
+    fault.host = static_cast<std::uint32_t>(dice.between(1, job.servers));
+    scenario.faults.push_back(fault);
   }
 }
 
@@ -201,6 +208,7 @@ const char* name_of(FaultKind kind) {
                                                      "clock jump",
                                                      "failing disk",
                                                      "join",
+                                                     "replacement",
                                                      "flood",
                                                      "drain"};
   return names[static_cast<std::size_t>(kind)];
@@ -235,7 +243,7 @@ Scenario make_scenario(std::uint64_t seed) {
     scenario.faults.push_back(fault);
   }
   make_churn(scenario);
-  add_flood(scenario, window);
+  add_replacement_and_flood(scenario, window);
   std::sort(scenario.faults.begin(), scenario.faults.end(), [](const Fault& a, const Fault& b) { return a.at < b.at; });
   scenario.faults_end = window + 3 * scenario.job.timeouts.failure_timeout;
   return scenario;

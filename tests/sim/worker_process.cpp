@@ -49,8 +49,7 @@ void WorkerProcess::carry_out(ClientCore::Effects effects) {
 
 void WorkerProcess::carry_out(const ClientCore::Send& order) {
   const ServerMember& server = client_.view().servers[order.server];
-  Host* to = world_.find(server.id.value);
-  if (to != nullptr && endpoint_of(*to) == server.endpoint) {
+  if (Host* to = world_.find([&](const Host& host) { return endpoint_of(host) == server.endpoint; })) {
     world_.network().send_up(host_, *to, to->life, order.message);
   }
 }

@@ -41,7 +41,7 @@ World::World(const Scenario& scenario, Listener listener)
       now_(started) {
   const std::uint32_t servers = job().servers + scenario.more_servers;
   const std::uint32_t workers = job().workers + scenario.more_workers;
-  hosts_.reserve(1 + servers + workers);  // events refer to hosts
+  hosts_.reserve(1 + servers + workers + 1);  // events refer to hosts
   for (HostIndex index = 0; index < 1 + servers + workers; ++index) {
     Host& host = hosts_.emplace_back();
     host.index = index;
@@ -52,8 +52,8 @@ World::World(const Scenario& scenario, Listener listener)
 
 World::~World() = default;
 
-Host* World::find(const std::string& name) {
-  const auto at = std::find_if(hosts_.begin(), hosts_.end(), [&](const Host& host) { return host.name == name; });
+Host* World::find(const std::function<bool(const Host&)>& is_it) {
+  const auto at = std::find_if(hosts_.begin(), hosts_.end(), is_it);
   return at == hosts_.end() ? nullptr : &*at;
 }
 
@@ -171,7 +171,7 @@ std::string World::who_waits() const {
 // ---- processes ------------------------------------------------------------------------------------------------------
 
 void World::start(Host& host) {
-  if (host.process || host.gone_for_good) {
+  if (host.process || host.gone_for_good || host.replaced) {
     return;
   }
   ++host.life;
@@ -282,6 +282,9 @@ void World::strike(const Fault& fault) {
     case FaultKind::join:
       start(host);
       break;
+    case FaultKind::replace:
+      replace(host, end);
+      break;
     case FaultKind::flood:
       after(host, Duration{}, [this, &host] { flood(host); });
       break;
@@ -315,7 +318,9 @@ void World::drain(Host& host) {
   if (host.role == Role::coordinator || !to.process) {
     return;
   }
-  host.asked_to_go = true;
+  for (Host& each : hosts_) {  // one may have been replaced
+    each.asked_to_go = each.asked_to_go || each.name == host.name;
+  }
   const RequestId request{++drains_};
   const Message message{
       {job().cluster, Role::control, "psctl", Incarnation{drains_}, {}, request}, Drain{host.name}, {}};
@@ -323,6 +328,23 @@ void World::drain(Host& host) {
     witness(&Checker::on_drain_asked, request, name);
     to.process->on_message(psctl_route, message);
   });
+}
+
+/// As where processes are looked after from afar: one that cannot be seen is started again on another host, once in a
+/// run, while the first one still works.
+void World::replace(Host& host, Time until) {
+  if (hosts_.size() == hosts_.capacity() || host.role == Role::coordinator || store_.views().empty()) {
+    return;
+  }
+  Host& other = hosts_.emplace_back();
+  other.index = static_cast<HostIndex>(hosts_.size() - 1);
+  other.role = host.role;
+  other.name = host.name;
+  other.life = 1000;  // no connection of one is taken for the other's
+  other.asked_to_go = host.asked_to_go;
+  network_.cut(host, coordinator(), until);
+  start(other);
+  host.replaced = true;
 }
 
 /// From somebody whose epoch is far ahead: the view that the server waits for before it reads them never comes.
@@ -348,7 +370,8 @@ bool World::may_go_for_good(const Host& host) const {
     const bool alike = job().worker_scope == WorkerScope::all || host.role != Role::worker ||
                        home_of(job(), other.name) == home_of(job(), host.name);
     const bool has_come = is_there_from_the_start(other) || other.life > 0;
-    return other.role == host.role && alike && has_come && !other.gone_for_good && !other.asked_to_go;
+    return other.role == host.role && alike && has_come && !other.gone_for_good && !other.asked_to_go &&
+           !other.replaced;
   });
   const auto needed = host.role == Role::worker ? job().min_workers : 1;
   return host.role != Role::coordinator && !store_.views().empty() && staying > needed;

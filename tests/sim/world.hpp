@@ -58,7 +58,7 @@ class World {
   Dice& dice() { return dice_; }
   std::vector<Host>& hosts() { return hosts_; }
   Host& coordinator() { return hosts_.front(); }
-  Host* find(const std::string& name);
+  Host* find(const std::function<bool(const Host&)>& is_it);
 
   /// Runs `step` as a step of the process that is now on `host`: later if it is paused, not at all if it has ended.
   void after(Host& host, Duration delay, std::function<void()> step);
@@ -108,6 +108,7 @@ class World {
   bool is_there_from_the_start(const Host& host) const;
   bool may_join(const Host& host) const;
   void drain(Host& host);
+  void replace(Host& host, Time until);
   void flood(Host& host);
   void end_faults();
   void prepare_resume();

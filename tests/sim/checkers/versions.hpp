@@ -1,8 +1,9 @@
 // Promise 7: versions only grow within an incarnation and between rollbacks, no block is two ahead of another, and a
 // synchronous request is answered with exactly the version that it asks for.
-// Promise 8: a message with an old epoch changes nothing.
+// Promise 8: a message with an old epoch changes nothing; nor does one from a process that is not in the view.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <tuple>
@@ -98,19 +99,23 @@ class OldEpochsChangeNothing : public Checker {
   using Checker::Checker;
 
   void before_shard_message(const Host&, const Message& message, const Shard& shard) override {
-    old_ = message.envelope.epoch < shard.epoch() && !std::holds_alternative<Stale>(message.body);
-    if (old_) {
+    const Envelope& from = message.envelope;
+    old_ = from.epoch < shard.epoch() && !std::holds_alternative<Stale>(message.body);
+    foreign_ = from.epoch == shard.epoch() && shard.epoch().value != 0 && !is_member(shard.view(), from);
+    if (old_ || foreign_) {
       before_ = state(shard);
     }
   }
 
   void after_shard_message(const Host& host, const Message&, const Shard& shard,
                            const Shard::Effects& effects) override {
-    if (!old_) {
+    if (!old_ && !foreign_) {
       return;
     }
     const auto* reply = effects.size() == 1 ? std::get_if<Shard::Reply>(&effects.front()) : nullptr;
-    if (reply == nullptr || !std::holds_alternative<Stale>(reply->message.body) || state(shard) != before_) {
+    const bool turned_away = reply != nullptr && (old_ ? std::holds_alternative<Stale>(reply->message.body)
+                                                       : std::holds_alternative<Refused>(reply->message.body));
+    if (!turned_away || state(shard) != before_) {
       violated(promise, host.name + " has taken it to heart");
     }
   }
@@ -134,7 +139,16 @@ class OldEpochsChangeNothing : public Checker {
     return {shard.counters().blocks_applied, shard.counters().duplicates, shard.waiting_for(), std::move(buffers)};
   }
 
+  static bool is_member(const View& view, const Envelope& from) {
+    const auto is_it = [&](const auto& member) {
+      return member.id.value == from.sender && member.incarnation == from.incarnation;
+    };
+    return from.role == Role::server ? std::any_of(view.servers.begin(), view.servers.end(), is_it)
+                                     : std::any_of(view.workers.begin(), view.workers.end(), is_it);
+  }
+
   bool old_ = false;
+  bool foreign_ = false;  ///< from a process that is not in the view
   State before_;
 };
 
