@@ -6,7 +6,7 @@ BASE ?= debian:bookworm-slim
 export CTEST_PARALLEL_LEVEL ?= $(shell nproc)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build simulate chaos bench bench-failover figures lint format images clean
+.PHONY: help run test build simulate simulate-mutants chaos bench bench-failover figures lint format images clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,10 @@ build: ## Build the programs in release mode, into build/bin
 simulate: build ## Run SEEDS (default 1000) random fault schedules through the simulator
 	cmake --build --preset release --target ringps-sim
 	build/bin/ringps-sim --seeds $(SEEDS) --jobs $$(nproc)
+
+simulate-mutants: ## Check that the simulator notices deliberate protocol bugs: tests/sim/mutants
+	scripts/install-dependencies build mutants
+	scripts/simulate-mutants
 
 chaos: build ## Kill, pause, cut, add and drain real processes: CYCLES (default 5) runs, or MINUTES
 	cmake --build --preset release --target ringps-chaos

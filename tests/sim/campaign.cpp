@@ -2,20 +2,22 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <iomanip>
 #include <iostream>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <vector>
+
+#include "tests/sim/report.hpp"
 
 namespace ringps::sim {
 namespace {
 
-std::string replay(std::uint64_t seed) {
-  return "  ringps-sim --first-seed " + std::to_string(seed) + " --seeds 1 --trace\n";
-}
+/// The first violations are looked into; when everything is broken, the rest would say the same.
+constexpr std::uint64_t stories_max = 3;
 
 /// What to say if this thread's run ends the program: written by a signal handler, so made ready before.
 thread_local std::string last_words;
@@ -30,8 +32,9 @@ void on_fatal_signal(int signal) {
 }  // namespace
 
 std::uint64_t Campaign::run() {
-  std::signal(SIGABRT, on_fatal_signal);
-  std::signal(SIGSEGV, on_fatal_signal);
+  for (const int fatal : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL}) {
+    std::signal(fatal, on_fatal_signal);
+  }
   const auto started = std::chrono::steady_clock::now();
   std::vector<std::thread> threads;
   for (unsigned job = 0; job < (options_.trace ? 1 : options_.jobs); ++job) {
@@ -47,20 +50,50 @@ std::uint64_t Campaign::run() {
 void Campaign::work() {
   for (;;) {
     const std::uint64_t seed = next_++;
-    if (seed >= options_.first_seed + options_.seeds) {
+    if (seed >= end_) {
       return;
     }
-    last_words = "seed " + std::to_string(seed) + " ended the program\n" + replay(seed);
-    const Scenario scenario = make_scenario(seed);
-    if (options_.trace) {
-      std::cout << summary(scenario) << std::endl;
-    }
-    add(scenario, World(scenario, options_.trace).run());
+    run_seed(seed);
   }
 }
 
-void Campaign::add(const Scenario& scenario, const Outcome& outcome) {
+void Campaign::run_seed(std::uint64_t seed) {
+  FaultSchedule schedule = whole_schedule(seed);
+  if (options_.only_faults) {
+    schedule = some_of(schedule, *options_.only_faults);
+  }
+  last_words = "seed " + std::to_string(seed) + " ended the program\n  " + replay(schedule) + '\n';
+  Listener listener;
+  if (options_.trace) {
+    std::cout << summary(schedule.scenario) << std::endl;
+    listener = [](const std::string& line) { std::cout << line << '\n'; };
+  }
+  const Outcome outcome = World(schedule.scenario, listener).run();
+  add(outcome);
+  if (outcome.promise.empty()) {
+    return;
+  }
+  std::string text = brief(schedule.scenario, outcome);
+  bool tell = false;
+  {
+    const std::lock_guard lock(mutex_);
+    tell = ++violations_ <= stories_max && !options_.brief && !options_.trace;
+    std::cout << (tell ? "" : text) << std::flush;
+  }
+  if (options_.stop_at_first) {
+    end_ = std::min<std::uint64_t>(end_, seed);
+  }
+  if (tell) {
+    const FaultSchedule minimal = minimise(schedule, outcome.promise);
+    text += story_of(minimal, schedule.kept.size());
+    const std::lock_guard lock(mutex_);
+    std::cout << text << std::flush;
+  }
+}
+
+void Campaign::add(const Outcome& outcome) {
   const std::lock_guard lock(mutex_);
+  ++runs_;
   total_.events += outcome.events;
   total_.messages += outcome.messages;
   total_.lost_messages += outcome.lost_messages;
@@ -70,22 +103,24 @@ void Campaign::add(const Scenario& scenario, const Outcome& outcome) {
   for (std::size_t kind = 0; kind < fault_kinds; ++kind) {
     total_.faults[kind] += outcome.faults[kind];
   }
-  if (!outcome.violation.empty()) {
-    ++violations_;
-    std::cout << "VIOLATION of promise " << outcome.violation << "\n  " << summary(scenario) << '\n'
-              << replay(scenario.seed) << std::flush;
-  }
 }
 
 void Campaign::report(double elapsed_seconds) const {
-  std::cout << "seeds " << options_.first_seed << " to " << options_.first_seed + options_.seeds - 1 << ": "
-            << violations_ << " violations, "
-            << static_cast<std::uint64_t>(static_cast<double>(options_.seeds) / elapsed_seconds) << " runs/s\n  "
+  const auto runs = static_cast<double>(std::max<std::uint64_t>(runs_, 1));
+  std::uint64_t faults = 0;
+  for (const std::uint64_t count : total_.faults) {
+    faults += count;
+  }
+  std::cout << runs_ << " runs from seed " << options_.first_seed << " on: " << violations_ << " violations, "
+            << static_cast<std::uint64_t>(runs / elapsed_seconds) << " runs/s\n  "
             << static_cast<std::uint64_t>(seconds(total_.virtual_time)) << " s of virtual time, " << total_.events
             << " steps, " << total_.messages << " messages, " << total_.lost_messages << " of them lost, "
-            << total_.views << " views, " << total_.rollbacks << " rollbacks\n";
+            << total_.views << " views, " << total_.rollbacks << " rollbacks\n  " << std::fixed << std::setprecision(2)
+            << static_cast<double>(faults) / runs << " faults per run:\n";
   for (std::size_t kind = 0; kind < fault_kinds; ++kind) {
-    std::cout << "  " << total_.faults[kind] << " x " << name_of(static_cast<FaultKind>(kind)) << '\n';
+    std::cout << "  " << std::setw(8) << total_.faults[kind] << std::setw(7)
+              << static_cast<double>(total_.faults[kind]) / runs << " per run  "
+              << name_of(static_cast<FaultKind>(kind)) << '\n';
   }
 }
 

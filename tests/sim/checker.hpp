@@ -5,6 +5,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "libps/core/client.hpp"
@@ -15,10 +16,12 @@
 namespace ringps::sim {
 
 class Reference;
+class Requests;
 struct Host;
 
 struct Violation : std::runtime_error {
-  using std::runtime_error::runtime_error;
+  Violation(std::string broken, const std::string& how) : std::runtime_error(how), promise(std::move(broken)) {}
+  std::string promise;  ///< its number in section 9 of the design, and its words in brackets
 };
 
 /// What all checkers may look at.
@@ -26,6 +29,7 @@ struct Evidence {
   const JobSpec& job;
   const Reference& reference;
   const Store& store;
+  const Requests& requests;
   Iteration resume_from;
   std::uint32_t workers;  ///< that there may be at one time
   bool bits_hold = true;  ///< false once a server with slices of its own was lost: then they go with it
@@ -45,12 +49,19 @@ class Checker {
   /// A message has arrived at a shard, and what came of it.
   virtual void before_shard_message(const Host&, const Message&, const Shard&) {}
   virtual void after_shard_message(const Host&, const Message&, const Shard&, const Shard::Effects&) {}
+  /// A message has arrived at a client that was in `epoch`, and what came of it.
+  virtual void after_client_message(const Host&, const Message&, Epoch /*epoch*/, const ClientCore::Effects&) {}
   virtual void on_shard_step(const Host&, const Shard&) {}
   /// A shard answers whoever is connected by `to`.
   virtual void on_answered(const Host&, const Route& /*to*/, const Message&) {}
   virtual void on_reached(const Host&, const Weights&) {}
   virtual void on_committed(const Manifest&) {}
   virtual void on_restore(const Host&, const Restore&) {}
+  /// psctl asks the coordinator to drain a member, and the coordinator answers psctl.
+  virtual void on_drain_asked(RequestId, const std::string& /*id*/) {}
+  virtual void on_psctl_told(const Message&) {}
+  /// The coordinator starts, is woken up (null) or has a message, at that time of its own clock.
+  virtual void before_coordinator_step(Time, const Message*) {}
   virtual void on_coordinator_started(const Coordinator&) {}
   virtual void on_finished(RunState, const std::string&) {}
 
@@ -62,7 +73,7 @@ class Checker {
 std::vector<std::unique_ptr<Checker>> make_checkers(const Evidence& evidence);
 
 [[noreturn]] inline void violated(const std::string& promise, const std::string& how) {
-  throw Violation(promise + ": " + how);
+  throw Violation(promise, how);
 }
 
 }  // namespace ringps::sim

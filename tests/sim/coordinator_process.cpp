@@ -41,19 +41,25 @@ std::optional<Coordinator::Recovered> CoordinatorProcess::recover() const {
 }
 
 void CoordinatorProcess::start() {
-  core_.on_start(world_.local_time(host_), recover());
+  const Time now = world_.local_time(host_);
+  world_.witness(&Checker::before_coordinator_step, now, nullptr);
+  core_.on_start(now, recover());
   world_.witness(&Checker::on_coordinator_started, core_);
 }
 
 void CoordinatorProcess::on_message(const Route& from, Message message) {
+  const Time now = world_.local_time(host_);
+  world_.witness(&Checker::before_coordinator_step, now, &message);
   Coordinator::Effects effects;
-  core_.on_message(world_.local_time(host_), from, message, effects);
+  core_.on_message(now, from, message, effects);
   carry_out(std::move(effects));
 }
 
 void CoordinatorProcess::on_tick() {
+  const Time now = world_.local_time(host_);
+  world_.witness(&Checker::before_coordinator_step, now, nullptr);
   Coordinator::Effects effects;
-  core_.on_tick(world_.local_time(host_), effects);
+  core_.on_tick(now, effects);
   carry_out(std::move(effects));
 }
 
@@ -71,6 +77,9 @@ void CoordinatorProcess::carry_out(Coordinator::Effects effects) {
 
 void CoordinatorProcess::carry_out(const Coordinator::Send& send) {
   world_.witness(&Checker::on_sent, host_, send.message);
+  if (send.to == psctl_route) {
+    world_.witness(&Checker::on_psctl_told, send.message);
+  }
   if (!world_.network().send_down(host_, send.to, send.message)) {
     core_.on_unreachable(world_.local_time(host_), send.to);
   }

@@ -44,6 +44,7 @@ struct Host {
   bool subscribed = false;  ///< to the coordinator's broadcasts
   bool gone_for_good = false;
   bool asked_to_go = false;  ///< psctl has asked to drain it
+  bool replaced = false;     ///< a process of the same name was started elsewhere: this host starts none any more
 
   Time paused_until;
   Time slow_until;

@@ -29,12 +29,12 @@ Duration Network::delay() {
 void Network::send_up(Host& from, Host& to, std::uint32_t to_life, const Message& message) {
   Connection& by = connection(from, to);
   const Route route = route_of(by, from);
-  routes_[to.name + " " + route] = {from.index, to.index};
+  routes_[{to.index, route}] = {from.index, to.index};
   carry(&by, &by.up, from, to, to_life, route, message);
 }
 
 bool Network::send_down(Host& from, const Route& to, const Message& message) {
-  const auto known = routes_.find(from.name + " " + to);
+  const auto known = routes_.find({from.index, to});
   if (known == routes_.end()) {
     return false;
   }

@@ -63,8 +63,8 @@ class Network {
   World& world_;
   NetworkManners manners_;
   Dice dice_;
-  std::map<std::pair<HostIndex, HostIndex>, Connection> connections_;  ///< by client and router
-  std::map<Route, std::pair<HostIndex, HostIndex>> routes_;
+  std::map<std::pair<HostIndex, HostIndex>, Connection> connections_;              ///< by client and router
+  std::map<std::pair<HostIndex, Route>, std::pair<HostIndex, HostIndex>> routes_;  ///< by router and route
   std::map<HostIndex, Line> broadcast_lines_;
   std::uint64_t messages_ = 0;
   std::uint64_t lost_ = 0;

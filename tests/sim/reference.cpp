@@ -84,6 +84,12 @@ Floats Reference::block(BlockId block, Iteration version) const {
   return buffer;
 }
 
+bool Reference::is_used(SliceId slice) const {
+  return std::any_of(contributors_.begin(), contributors_.end(), [&](const std::vector<SliceId>& slices) {
+    return std::find(slices.begin(), slices.end(), slice) != slices.end();
+  });
+}
+
 bool Reference::is_block(BlockId block, Iteration version, std::span<const float> buffer) const {
   const auto& at = table_[block];
   const Version& all = versions_[version.value];

@@ -25,6 +25,8 @@ class Reference {
   const Floats& weights(Iteration version) const { return versions_[version.value].weights; }
   /// A block's buffer as a shard has it: values, then optimizer state.
   Floats block(BlockId block, Iteration version) const;
+  /// Whether some block takes contributions of that slice: a server may have slices of its own and no blocks.
+  bool is_used(SliceId slice) const;
   bool is_block(BlockId block, Iteration version, std::span<const float> buffer) const;
 
  private:

@@ -1,6 +1,7 @@
 #include "tests/sim/scenario.hpp"
 
 #include <algorithm>
+#include <iomanip>
 #include <sstream>
 
 #include "tests/sim/dice.hpp"
@@ -143,6 +144,55 @@ Fault make_fault(Dice& dice, const Scenario& scenario, Duration window) {
   return fault;
 }
 
+/// Servers come and go all the time, and those that hand over and take over are slow: what a settling view has to
+/// stand.
+void make_churn(Scenario& scenario) {
+  using enum FaultKind;
+  Dice dice(scenario.seed, "churn");
+  JobSpec& job = scenario.job;
+  if (job.worker_scope == WorkerScope::server || !dice.one_in(6)) {
+    return;
+  }
+  job.replicas = std::max(job.replicas, 2U);
+  scenario.more_servers = static_cast<std::uint32_t>(dice.between(2, 4));
+  if (dice.one_in(2)) {
+    scenario.network.straggler = 0.2;
+    scenario.network.delay_max = dice.between(milliseconds(120), milliseconds(250));
+  }
+  const auto any_server = [&] {
+    return static_cast<std::uint32_t>(dice.between(1, job.servers + scenario.more_servers));
+  };
+  for (Fault& fault : scenario.faults) {
+    fault.kind = dice.pick({join, join, join, drain, pause, pause, slow, slow, crash, cut});
+    fault.host = any_server();
+    fault.other = any_server();
+    if (fault.kind == join) {
+      fault.host = job.servers + static_cast<std::uint32_t>(dice.between(1, scenario.more_servers));
+    } else if (fault.kind == cut && fault.other == fault.host) {
+      fault.other = 0;
+    }
+  }
+}
+
+/// At most one of each in a run. A flood is rare, because its thousands of messages cost more than a whole run.
+void add_replacement_and_flood(Scenario& scenario, Duration window) {
+  Dice dice(scenario.seed, "replacement and flood");
+  const JobSpec& job = scenario.job;
+  Fault fault;
+  fault.at = dice.between(Duration{}, window);
+  fault.length = dice.between(milliseconds(1), 2 * job.timeouts.failure_timeout);
+  if (dice.one_in(8)) {
+    fault.kind = FaultKind::replace;
+    fault.host = static_cast<std::uint32_t>(dice.between(1, job.servers + scenario.more_servers + job.workers));
+    scenario.faults.push_back(fault);
+  }
+  if (dice.one_in(100)) {
+    fault.kind = FaultKind::flood;
+    fault.host = static_cast<std::uint32_t>(dice.between(1, job.servers));
+    scenario.faults.push_back(fault);
+  }
+}
+
 }  // namespace
 
 const char* name_of(FaultKind kind) {
@@ -158,6 +208,8 @@ const char* name_of(FaultKind kind) {
                                                      "clock jump",
                                                      "failing disk",
                                                      "join",
+                                                     "replacement",
+                                                     "flood",
                                                      "drain"};
   return names[static_cast<std::size_t>(kind)];
 }
@@ -190,9 +242,58 @@ Scenario make_scenario(std::uint64_t seed) {
     }
     scenario.faults.push_back(fault);
   }
+  make_churn(scenario);
+  add_replacement_and_flood(scenario, window);
   std::sort(scenario.faults.begin(), scenario.faults.end(), [](const Fault& a, const Fault& b) { return a.at < b.at; });
   scenario.faults_end = window + 3 * scenario.job.timeouts.failure_timeout;
   return scenario;
+}
+
+std::string host_name(const Scenario& scenario, std::uint32_t host) {
+  const std::uint32_t servers = scenario.job.servers + scenario.more_servers;
+  if (host == 0) {
+    return "coordinator";
+  }
+  return host <= servers ? "server" + std::to_string(host - 1) : "worker" + std::to_string(host - 1 - servers);
+}
+
+std::string describe(const Scenario& scenario, const Fault& fault) {
+  using enum FaultKind;
+  std::ostringstream text;
+  const auto length = [&]() -> std::ostringstream& {
+    text << std::fixed << std::setprecision(3) << ringps::seconds(fault.length) << " s";
+    return text;
+  };
+  text << name_of(fault.kind);
+  if (fault.kind != crash_all_servers) {
+    text << " of " << host_name(scenario, fault.host);
+  }
+  switch (fault.kind) {
+    case crash:
+      text << (fault.for_good ? ", for good if it can be spared, else for " : " for ");
+      length();
+      break;
+    case crash_in_effects:
+      text << ", " << fault.effects << " effects later";
+      break;
+    case reconnect:
+      text << " with " << host_name(scenario, fault.other);
+      break;
+    case cut:
+    case cut_one_way:
+      text << (fault.kind == cut ? " from " : " to ") << host_name(scenario, fault.other) << " for ";
+      length();
+      break;
+    case disk_fails:
+    case join:
+    case flood:
+    case drain:
+      break;
+    default:
+      text << " for ";
+      length();
+  }
+  return text.str();
 }
 
 std::string summary(const Scenario& scenario) {

@@ -34,9 +34,11 @@ enum class FaultKind : std::uint8_t {
   clock_jump,         ///< a process's clock leaps ahead by `length`
   disk_fails,         ///< the next file that a process writes is torn, and the process ends
   join,               ///< a server or worker more
+  replace,            ///< a second process of the same name is started elsewhere, `host` cannot reach the coordinator
+  flood,              ///< messages of a view that never comes reach a server, more than it may keep
   drain,              ///< psctl asks the coordinator to drain a server or worker
 };
-inline constexpr std::size_t fault_kinds = 13;
+inline constexpr std::size_t fault_kinds = 15;
 const char* name_of(FaultKind kind);
 
 struct Fault {
@@ -64,6 +66,12 @@ struct Scenario {
 
 /// A pure function of the seed.
 Scenario make_scenario(std::uint64_t seed);
+
+/// Of the host with that index in the world: the coordinator, then the servers, then the workers.
+std::string host_name(const Scenario& scenario, std::uint32_t host);
+
+/// "crash of server1, which comes back after 0.2 s".
+std::string describe(const Scenario& scenario, const Fault& fault);
 
 std::string summary(const Scenario& scenario);
 

@@ -5,7 +5,7 @@
 namespace ringps::sim {
 
 std::string endpoint_of(const Host& host) {
-  return "sim://" + host.name + "/" + std::to_string(host.life);
+  return "sim://" + host.name + "/" + std::to_string(host.incarnation.value);
 }
 
 ServerProcess::ServerProcess(World& world, Host& host)
@@ -31,6 +31,7 @@ void ServerProcess::on_heard(const HeartbeatAnswer& answer) {
 }
 
 void ServerProcess::on_data(const Route& from, Message message) {
+  world_.note_request(host_, from, message);
   world_.witness(&Checker::before_shard_message, host_, message, shard_);
   Shard::Effects effects;
   shard_.on_message(now(), from, message, effects);
@@ -65,8 +66,7 @@ void ServerProcess::carry_out(const Shard::Reply& reply) {
 void ServerProcess::carry_out(const Shard::ToServer& order) {
   world_.witness(&Checker::on_sent, host_, order.message);
   const ServerMember& server = shard_.view().servers[order.server];
-  Host* to = world_.find(server.id.value);
-  if (to != nullptr && endpoint_of(*to) == server.endpoint) {
+  if (Host* to = world_.find([&](const Host& host) { return endpoint_of(host) == server.endpoint; })) {
     world_.network().send_up(host_, *to, to->life, order.message);
   }
 }

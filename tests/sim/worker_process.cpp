@@ -23,7 +23,9 @@ void WorkerProcess::on_view(const View& view) {
 
 void WorkerProcess::on_data(const Route&, Message message) {
   ClientCore::Effects effects;
-  client_.on_message(now(), std::move(message), effects);
+  const Epoch before = client_.view().epoch;
+  client_.on_message(now(), message, effects);
+  world_.witness(&Checker::after_client_message, host_, message, before, effects);
   world_.witness(&Checker::on_adopted, host_, client_.view());
   carry_out(std::move(effects));
 }
@@ -47,8 +49,7 @@ void WorkerProcess::carry_out(ClientCore::Effects effects) {
 
 void WorkerProcess::carry_out(const ClientCore::Send& order) {
   const ServerMember& server = client_.view().servers[order.server];
-  Host* to = world_.find(server.id.value);
-  if (to != nullptr && endpoint_of(*to) == server.endpoint) {
+  if (Host* to = world_.find([&](const Host& host) { return endpoint_of(host) == server.endpoint; })) {
     world_.network().send_up(host_, *to, to->life, order.message);
   }
 }

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <utility>
 
 #include "libps/core/assignment.hpp"
+#include "libps/core/bounds.hpp"
 #include "tests/sim/coordinator_process.hpp"
 #include "tests/sim/server_process.hpp"
 #include "tests/sim/story.hpp"
@@ -20,53 +22,52 @@ using std::chrono::seconds;
 constexpr Duration patience = seconds(120);
 /// No honest run needs more: whatever does is caught in a loop.
 constexpr std::uint64_t events_max = 2'000'000;
+/// When a run begins: clocks have no zero that means anything.
+constexpr Time started = Time{} + seconds(1);
 /// A supervisor's time to start a process again.
 constexpr Duration restart_time = milliseconds(5);
 
 }  // namespace
 
-World::World(const Scenario& scenario, bool tell_story)
+World::World(const Scenario& scenario, Listener listener)
     : scenario_(scenario),
-      tell_story_(tell_story),
+      listener_(std::move(listener)),
       reference_(scenario.job),
-      evidence_{scenario.job, reference_, store_, scenario.resume_from, scenario.job.workers + scenario.more_workers},
+      evidence_{scenario.job, reference_,           store_,
+                requests_,    scenario.resume_from, scenario.job.workers + scenario.more_workers},
       checkers_(make_checkers(evidence_)),
       network_(*this, scenario.network, scenario.seed),
       dice_(scenario.seed, "world"),
-      now_(Time{} + seconds(1)) {
-  const auto add = [&](Role role, std::string name) {
-    Host& host = hosts_.emplace_back();
-    host.index = static_cast<HostIndex>(hosts_.size() - 1);
-    host.role = role;
-    host.name = std::move(name);
-  };
+      now_(started) {
   const std::uint32_t servers = job().servers + scenario.more_servers;
   const std::uint32_t workers = job().workers + scenario.more_workers;
-  hosts_.reserve(1 + servers + workers);  // events refer to hosts
-  add(Role::coordinator, "coordinator");
-  for (std::uint32_t s = 0; s < servers; ++s) {
-    add(Role::server, "server" + std::to_string(s));
-  }
-  for (std::uint32_t w = 0; w < workers; ++w) {
-    add(Role::worker, "worker" + std::to_string(w));
+  hosts_.reserve(1 + servers + workers + 1);  // events refer to hosts
+  for (HostIndex index = 0; index < 1 + servers + workers; ++index) {
+    Host& host = hosts_.emplace_back();
+    host.index = index;
+    host.role = index == 0 ? Role::coordinator : index <= servers ? Role::server : Role::worker;
+    host.name = host_name(scenario, index);
   }
 }
 
 World::~World() = default;
 
-Host* World::find(const std::string& name) {
-  const auto at = std::find_if(hosts_.begin(), hosts_.end(), [&](const Host& host) { return host.name == name; });
+Host* World::find(const std::function<bool(const Host&)>& is_it) {
+  const auto at = std::find_if(hosts_.begin(), hosts_.end(), is_it);
   return at == hosts_.end() ? nullptr : &*at;
 }
 
 void World::tell(const std::string& line) const {
-  std::printf("%12.6f  %s\n", ringps::seconds(now_.time_since_epoch()), line.c_str());
+  if (listener_) {
+    char time[32];
+    std::snprintf(time, sizeof time, "%12.6f  ", ringps::seconds(now_ - started));
+    listener_(time + line);
+  }
 }
 
 // ---- the run --------------------------------------------------------------------------------------------------------
 
 Outcome World::run() {
-  const Time started = now_;
   prepare_resume();
   for (Host& host : hosts_) {
     if (is_there_from_the_start(host)) {
@@ -90,7 +91,8 @@ Outcome World::run() {
       take_step(std::move(event));
     }
   } catch (const Violation& violation) {
-    outcome_.violation = violation.what();
+    outcome_.promise = violation.promise;
+    outcome_.how = violation.what();
   }
   outcome_.virtual_time = now_ - started;
   outcome_.messages = network_.messages();
@@ -151,7 +153,7 @@ void World::set_alarm(Host& host) {
 }
 
 void World::finish(RunState state, const std::string& text) {
-  if (tell_story_) {
+  if (tells_story()) {
     tell("the run is over: " + text);
   }
   witness(&Checker::on_finished, state, text);
@@ -169,7 +171,7 @@ std::string World::who_waits() const {
 // ---- processes ------------------------------------------------------------------------------------------------------
 
 void World::start(Host& host) {
-  if (host.process || host.gone_for_good) {
+  if (host.process || host.gone_for_good || host.replaced) {
     return;
   }
   ++host.life;
@@ -188,7 +190,7 @@ void World::start(Host& host) {
   } else {
     host.process = std::make_unique<WorkerProcess>(*this, host);
   }
-  if (tell_story_) {
+  if (tells_story()) {
     tell(host.name + " starts as incarnation " + std::to_string(host.incarnation.value));
   }
   after(host, Duration{}, [&host] { host.process->start(); });
@@ -198,7 +200,7 @@ void World::take_down(Host& host, std::optional<Duration> back_after) {
   if (!host.process) {
     return;
   }
-  if (tell_story_) {
+  if (tells_story()) {
     tell(host.name + " ends" + (back_after ? "" : " for good"));
   }
   host.process.reset();
@@ -231,8 +233,8 @@ void World::strike(const Fault& fault) {
     return;
   }
   ++outcome_.faults[kind];
-  if (tell_story_) {
-    tell(std::string("FAULT: ") + name_of(fault.kind) + " of " + host.name);
+  if (tells_story()) {
+    tell("FAULT: " + describe(scenario_, fault));
   }
   switch (fault.kind) {
     case FaultKind::crash:
@@ -280,6 +282,12 @@ void World::strike(const Fault& fault) {
     case FaultKind::join:
       start(host);
       break;
+    case FaultKind::replace:
+      replace(host, end);
+      break;
+    case FaultKind::flood:
+      after(host, Duration{}, [this, &host] { flood(host); });
+      break;
     case FaultKind::drain:
       drain(host);
       break;
@@ -310,10 +318,43 @@ void World::drain(Host& host) {
   if (host.role == Role::coordinator || !to.process) {
     return;
   }
-  host.asked_to_go = true;
+  for (Host& each : hosts_) {  // one may have been replaced
+    each.asked_to_go = each.asked_to_go || each.name == host.name;
+  }
+  const RequestId request{++drains_};
   const Message message{
-      {job().cluster, Role::control, "psctl", Incarnation{1}, {}, RequestId{1}}, Drain{host.name}, {}};
-  after(to, Duration{}, [&to, message] { to.process->on_message("psctl", message); });
+      {job().cluster, Role::control, "psctl", Incarnation{drains_}, {}, request}, Drain{host.name}, {}};
+  after(to, Duration{}, [this, &to, message, request, name = host.name] {
+    witness(&Checker::on_drain_asked, request, name);
+    to.process->on_message(psctl_route, message);
+  });
+}
+
+/// As where processes are looked after from afar: one that cannot be seen is started again on another host, once in a
+/// run, while the first one still works.
+void World::replace(Host& host, Time until) {
+  if (hosts_.size() == hosts_.capacity() || host.role == Role::coordinator || store_.views().empty()) {
+    return;
+  }
+  Host& other = hosts_.emplace_back();
+  other.index = static_cast<HostIndex>(hosts_.size() - 1);
+  other.role = host.role;
+  other.name = host.name;
+  other.life = 1000;  // no connection of one is taken for the other's
+  other.asked_to_go = host.asked_to_go;
+  network_.cut(host, coordinator(), until);
+  start(other);
+  host.replaced = true;
+}
+
+/// From somebody whose epoch is far ahead: the view that the server waits for before it reads them never comes.
+void World::flood(Host& host) {
+  for (std::uint64_t m = 1; m <= bounds::parked_messages_max + 100; ++m) {
+    const Message message{{job().cluster, Role::worker, "stranger", Incarnation{1}, Epoch{1'000'000}, RequestId{m}},
+                          Pull{newest_version, true, {{0, 0, 1}}},
+                          {}};
+    host.process->on_message("stranger", message);
+  }
 }
 
 /// The next file is torn, and a process does not outlive a write that failed.
@@ -329,14 +370,15 @@ bool World::may_go_for_good(const Host& host) const {
     const bool alike = job().worker_scope == WorkerScope::all || host.role != Role::worker ||
                        home_of(job(), other.name) == home_of(job(), host.name);
     const bool has_come = is_there_from_the_start(other) || other.life > 0;
-    return other.role == host.role && alike && has_come && !other.gone_for_good && !other.asked_to_go;
+    return other.role == host.role && alike && has_come && !other.gone_for_good && !other.asked_to_go &&
+           !other.replaced;
   });
   const auto needed = host.role == Role::worker ? job().min_workers : 1;
   return host.role != Role::coordinator && !store_.views().empty() && staying > needed;
 }
 
 void World::end_faults() {
-  if (tell_story_) {
+  if (tells_story()) {
     tell("no more faults");
   }
   network_.calm_down();
@@ -372,7 +414,7 @@ void World::view_persisted(const View& view) {
   note_lost_slices(view);
   store_.append_view(view);
   witness(&Checker::on_persisted, view);
-  if (tell_story_) {
+  if (tells_story()) {
     tell("VIEW " + describe(view));
   }
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tests/sim/checker.hpp"
+#include "tests/sim/checkers/requests.hpp"
 #include "tests/sim/dice.hpp"
 #include "tests/sim/host.hpp"
 #include "tests/sim/network.hpp"
@@ -19,9 +20,13 @@
 
 namespace ringps::sim {
 
+/// The connection of psctl to the coordinator.
+inline const Route psctl_route = "psctl";
+
 /// What came of a run.
 struct Outcome {
-  std::string violation;  ///< empty: every promise was kept
+  std::string promise;  ///< that was broken; empty: every promise was kept
+  std::string how;
   Duration virtual_time{};
   std::uint64_t events = 0;
   std::uint64_t messages = 0;
@@ -31,10 +36,12 @@ struct Outcome {
   std::array<std::uint64_t, fault_kinds> faults{};  ///< that took place, by kind
 };
 
+using Listener = std::function<void(const std::string& line)>;
+
 class World {
  public:
-  /// `tell_story`: write what happens to standard output.
-  World(const Scenario& scenario, bool tell_story);
+  /// `listener`: is told the story of the run, line by line; empty: nobody is.
+  explicit World(const Scenario& scenario, Listener listener = {});
   ~World();
 
   Outcome run();
@@ -51,7 +58,7 @@ class World {
   Dice& dice() { return dice_; }
   std::vector<Host>& hosts() { return hosts_; }
   Host& coordinator() { return hosts_.front(); }
-  Host* find(const std::string& name);
+  Host* find(const std::function<bool(const Host&)>& is_it);
 
   /// Runs `step` as a step of the process that is now on `host`: later if it is paused, not at all if it has ended.
   void after(Host& host, Duration delay, std::function<void()> step);
@@ -62,6 +69,9 @@ class World {
   /// How long the host takes for what takes others `usual`.
   Duration pace(const Host& host, Duration usual) const { return now_ < host.slow_until ? usual * 10 : usual; }
 
+  void note_request(const Host& server, const Route& from, const Message& message) {
+    requests_.note(server, from, message);
+  }
   void view_persisted(const View& view);
   void finish(RunState state, const std::string& text);
   template <class Method, class... Args>
@@ -70,7 +80,7 @@ class World {
       ((*checker).*method)(args...);
     }
   }
-  bool tells_story() const { return tell_story_; }
+  bool tells_story() const { return listener_ != nullptr; }
   void tell(const std::string& line) const;
 
  private:
@@ -98,15 +108,18 @@ class World {
   bool is_there_from_the_start(const Host& host) const;
   bool may_join(const Host& host) const;
   void drain(Host& host);
+  void replace(Host& host, Time until);
+  void flood(Host& host);
   void end_faults();
   void prepare_resume();
   void note_lost_slices(const View& view);
   std::string who_waits() const;
 
   const Scenario& scenario_;
-  const bool tell_story_;
+  const Listener listener_;
   const Reference reference_;
   Store store_;
+  Requests requests_;
   Evidence evidence_;
   std::vector<std::unique_ptr<Checker>> checkers_;
   Network network_;
@@ -116,6 +129,7 @@ class World {
   Time now_;
   std::uint64_t planned_ = 0;
   std::uint64_t lives_ = 0;
+  std::uint64_t drains_ = 0;
   bool finished_ = false;
   Outcome outcome_;
 };

@@ -1,10 +1,8 @@
 // Promise 9: any manifest that can be seen is complete, verifies, and is of one single version; after the first, there
-// is always one to restore from. Promise 10: a restarted coordinator knows everything that anyone was told.
+// is always one to restore from. With checkpoint.wait, nobody passes one that is not committed.
 #pragma once
 
 #include <algorithm>
-#include <map>
-#include <utility>
 #include <vector>
 
 #include "libps/base/sha256.hpp"
@@ -83,54 +81,11 @@ class NobodyPassesACheckpoint : public Checker {
     const Manifest* newest = evidence_.store.newest();
     const Iteration gate = first_checkpoint(evidence_.job, newest == nullptr ? Iteration{} : newest->iteration);
     if (shard.newest() > gate) {
-      violated("9 (with checkpoint.wait nobody passes a checkpoint that is not committed)",
+      violated("9 (nobody passes a checkpoint that is waited for)",
                host.name + " is at version " + std::to_string(shard.newest().value) + ", checkpoint " +
                    std::to_string(gate.value) + " is not committed");
     }
   }
-};
-
-class NothingToldIsForgotten : public Checker {
- public:
-  using Checker::Checker;
-
-  void on_sent(const Host& from, const Message& message) override {
-    if (from.role != Role::coordinator) {
-      return;
-    }
-    epoch_ = std::max(epoch_, message.envelope.epoch);
-    if (const auto* answer = std::get_if<HeartbeatAnswer>(&message.body)) {
-      committed_ = std::max(committed_, answer->committed_checkpoint);
-      confirms(*answer);
-    } else if (const auto* committed = std::get_if<CheckpointCommitted>(&message.body)) {
-      committed_ = std::max(committed_, committed->iteration);
-    }
-  }
-
-  void on_coordinator_started(const Coordinator& coordinator) override {
-    if (coordinator.view().epoch < epoch_ || coordinator.committed() < committed_) {
-      violated(promise, "it knows epoch " + std::to_string(coordinator.view().epoch.value) + " and checkpoint " +
-                            std::to_string(coordinator.committed().value) + ", told were " +
-                            std::to_string(epoch_.value) + " and " + std::to_string(committed_.value));
-    }
-  }
-
- private:
-  static constexpr const char* promise = "10 (a restarted coordinator knows what was told)";
-
-  void confirms(const HeartbeatAnswer& answer) {
-    auto& [timings, evaluations] = confirmed_[answer.restore_epoch];
-    if (answer.timings_through < timings || answer.evaluations_through < evaluations) {
-      violated(promise, "reports through iterations " + std::to_string(timings.value) + " and " +
-                            std::to_string(evaluations.value) + " were confirmed, and are not there any more");
-    }
-    timings = answer.timings_through;
-    evaluations = answer.evaluations_through;
-  }
-
-  Epoch epoch_;
-  Iteration committed_;
-  std::map<Epoch, std::pair<Iteration, Iteration>> confirmed_;  ///< by lineage: timings and evaluations
 };
 
 }  // namespace ringps::sim

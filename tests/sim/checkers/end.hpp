@@ -1,8 +1,11 @@
 // Promise 13: once faults stop, the run finishes (World::run watches the time), and its weights equal the fault-free
-// run's: those of the last checkpoint, which bits.hpp has compared when it was committed.
+// run's, as the last checkpoint has them on the disk.
 #pragma once
 
+#include <algorithm>
+
 #include "tests/sim/checker.hpp"
+#include "tests/sim/reference.hpp"
 
 namespace ringps::sim {
 
@@ -18,9 +21,23 @@ class RunEndsWell : public Checker {
     if (last == nullptr || last->iteration != evidence_.job.iterations) {
       violated(promise, "there is no checkpoint of the last iteration");
     }
+    for (std::uint32_t b = 0; evidence_.bits_hold && b < evidence_.reference.table().size(); ++b) {
+      if (!has_final(*last, BlockId{b})) {
+        violated(promise, "block " + std::to_string(b) + " has not ended as in the fault-free run");
+      }
+    }
   }
 
  private:
+  bool has_final(const Manifest& manifest, BlockId block) const {
+    return std::any_of(manifest.files.begin(), manifest.files.end(), [&](const auto& each) {
+      const StoredFile* file = evidence_.store.file(each.file.name);
+      const auto at = file == nullptr ? decltype(file->blocks.begin()){} : file->blocks.find(block);
+      return file != nullptr && at != file->blocks.end() &&
+             evidence_.reference.is_block(block, manifest.iteration, at->second);
+    });
+  }
+
   static constexpr const char* promise = "13 (once faults stop, the run finishes)";
 };
 

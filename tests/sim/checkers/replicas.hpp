@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "tests/sim/checker.hpp"
+#include "tests/sim/checkers/requests.hpp"
 #include "tests/sim/host.hpp"
 #include "tests/sim/reference.hpp"
 
@@ -68,19 +69,6 @@ class AcknowledgedIsReplicated : public Checker {
  public:
   using Checker::Checker;
 
-  void before_shard_message(const Host&, const Message& message, const Shard&) override {
-    const auto asks = [&](const std::vector<BlockRun>& runs) {
-      asked_[{message.envelope.sender, message.envelope.request}].insert_or_assign(message.envelope.incarnation, runs);
-    };
-    if (const auto* push = std::get_if<Push>(&message.body)) {
-      asks(push->runs);
-    } else if (const auto* push_pull = std::get_if<PushPull>(&message.body)) {
-      asks(push_pull->runs);
-    } else if (const auto* pull = std::get_if<Pull>(&message.body)) {
-      asks(pull->runs);
-    }
-  }
-
   void on_shard_step(const Host& host, const Shard& shard) override {
     Has& has = has_[host.name][host.incarnation];
     if (std::exchange(has.lineage, shard.restore_epoch()) != shard.restore_epoch()) {
@@ -95,23 +83,13 @@ class AcknowledgedIsReplicated : public Checker {
     const View* view = evidence_.store.view(message.envelope.epoch);
     const auto* values = std::get_if<Values>(&message.body);
     const auto* ack = std::get_if<Ack>(&message.body);
-    const auto asked = asked_.find({to.substr(0, to.find('/')), message.envelope.request});
-    if ((values == nullptr && ack == nullptr) || asked == asked_.end() || view == nullptr) {
+    const auto* asked = evidence_.requests.find(host, to, message.envelope.request);
+    if ((values == nullptr && ack == nullptr) || asked == nullptr || view == nullptr) {
       return;
     }
     const Iteration version = values != nullptr ? values->iteration : ack->iteration;
     const Placement& placement = placement_of(*view);
-    if (asked->second.size() > 1) {
-      return;  // a worker's lives count their requests anew: it is not known which one is answered
-    }
-    std::set<BlockId> blocks;
-    for (const BlockRun& run : asked->second.begin()->second) {
-      const auto first = evidence_.reference.table().find(run);
-      for (std::uint32_t i = 0; first && i < run.count; ++i) {
-        blocks.insert(BlockId{first->value + i});
-      }
-    }
-    for (const BlockId block : blocks) {
+    for (const BlockId block : blocks_of(evidence_.reference.table(), asked->runs)) {
       have(*view, placement.holders(block), block, version, host.name + " has acknowledged it");
       if (view->restore.epoch == evidence_.store.views().back().restore.epoch) {
         auto& [lineage, acknowledged] = acknowledged_[block];
@@ -159,8 +137,6 @@ class AcknowledgedIsReplicated : public Checker {
     }
   }
 
-  /// By worker and request, then by its life.
-  std::map<std::pair<std::string, RequestId>, std::map<Incarnation, std::vector<BlockRun>>> asked_;
   std::map<std::string, std::map<Incarnation, Has>> has_;
   std::map<Epoch, Placement> placements_;
   std::map<BlockId, std::pair<Epoch, Iteration>> acknowledged_;  ///< newest of the current lineage

@@ -1,16 +1,17 @@
 // Promise 7: versions only grow within an incarnation and between rollbacks, no block is two ahead of another, and a
 // synchronous request is answered with exactly the version that it asks for.
-// Promise 8: a message with an old epoch changes nothing.
+// Promise 8: a message with an old epoch changes nothing; nor does one from a process that is not in the view.
 #pragma once
 
+#include <algorithm>
 #include <map>
-#include <set>
 #include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
 
 #include "tests/sim/checker.hpp"
+#include "tests/sim/checkers/requests.hpp"
 #include "tests/sim/host.hpp"
 
 namespace ringps::sim {
@@ -65,24 +66,6 @@ class ExactVersion : public Checker {
  public:
   using Checker::Checker;
 
-  void before_shard_message(const Host&, const Message& message, const Shard&) override {
-    const auto asks = [&](Iteration iteration) {
-      asked_[{message.envelope.sender, message.envelope.request}].insert(iteration);
-    };
-    if (const auto* push = std::get_if<Push>(&message.body)) {
-      asks(push->iteration);
-    } else if (const auto* push_pull = std::get_if<PushPull>(&message.body)) {
-      asks(push_pull->iteration);
-    } else if (const auto* pull = std::get_if<Pull>(&message.body)) {
-      asks(pull->iteration);
-      if (pull->follow) {
-        const auto [first, added] =
-            followed_.emplace(std::pair(message.envelope.sender, message.envelope.request), pull->iteration);
-        first->second = std::min(first->second, pull->iteration);
-      }
-    }
-  }
-
   void after_shard_message(const Host& host, const Message&, const Shard& shard,
                            const Shard::Effects& effects) override {
     for (const auto& effect : effects) {
@@ -101,22 +84,15 @@ class ExactVersion : public Checker {
  private:
   static constexpr const char* promise = "7 (an answer has the version asked for)";
 
-  /// A worker's lives count their requests anew, so one number may have asked for several versions.
   void is_exact(const Host& host, const Shard& shard, const Shard::Reply& reply, Iteration iteration) const {
-    const std::string worker = reply.to.substr(0, reply.to.find('/'));
-    const auto asked = asked_.find({worker, reply.message.envelope.request});
-    const auto followed = followed_.find({worker, reply.message.envelope.request});
-    const bool expected =
-        asked != asked_.end() && (asked->second.contains(iteration) || asked->second.contains(newest_version) ||
-                                  (followed != followed_.end() && iteration >= followed->second));
+    const auto* asked = evidence_.requests.find(host, reply.to, reply.message.envelope.request);
+    const bool expected = asked != nullptr && (asked->iteration == iteration || asked->iteration == newest_version ||
+                                               (asked->follow && asked->iteration <= iteration));
     if (!expected || iteration > shard.newest()) {
-      violated(promise, host.name + " answers " + worker + " with version " + std::to_string(iteration.value) +
+      violated(promise, host.name + " answers " + reply.to + " with version " + std::to_string(iteration.value) +
                             ", which it has not or which was not asked for");
     }
   }
-
-  std::map<std::pair<std::string, RequestId>, std::set<Iteration>> asked_;  ///< by worker and request
-  std::map<std::pair<std::string, RequestId>, Iteration> followed_;         ///< the same: from which version on
 };
 
 class OldEpochsChangeNothing : public Checker {
@@ -124,24 +100,36 @@ class OldEpochsChangeNothing : public Checker {
   using Checker::Checker;
 
   void before_shard_message(const Host&, const Message& message, const Shard& shard) override {
-    old_ = message.envelope.epoch < shard.epoch() && !std::holds_alternative<Stale>(message.body);
-    if (old_) {
+    const Envelope& from = message.envelope;
+    old_ = from.epoch < shard.epoch() && !std::holds_alternative<Stale>(message.body);
+    foreign_ = from.epoch == shard.epoch() && shard.epoch().value != 0 && !is_member(shard.view(), from);
+    if (old_ || foreign_) {
       before_ = state(shard);
     }
   }
 
   void after_shard_message(const Host& host, const Message&, const Shard& shard,
                            const Shard::Effects& effects) override {
-    if (!old_) {
+    if (!old_ && !foreign_) {
       return;
     }
     const auto* reply = effects.size() == 1 ? std::get_if<Shard::Reply>(&effects.front()) : nullptr;
-    if (reply == nullptr || !std::holds_alternative<Stale>(reply->message.body) || state(shard) != before_) {
-      violated("8 (an old epoch changes nothing)", host.name + " has taken it to heart");
+    const bool turned_away = reply != nullptr && (old_ ? std::holds_alternative<Stale>(reply->message.body)
+                                                       : std::holds_alternative<Refused>(reply->message.body));
+    if (!turned_away || state(shard) != before_) {
+      violated(promise, host.name + " has taken it to heart");
+    }
+  }
+
+  void after_client_message(const Host& host, const Message& message, Epoch epoch,
+                            const ClientCore::Effects& effects) override {
+    if (message.envelope.epoch < epoch && !effects.empty()) {
+      violated(promise, host.name + " has done something about " + message.envelope.sender + "'s old message");
     }
   }
 
  private:
+  static constexpr const char* promise = "8 (an old epoch changes nothing)";
   using State = std::tuple<std::uint64_t, std::uint64_t, std::string, std::vector<const Floats*>>;
 
   static State state(const Shard& shard) {
@@ -152,7 +140,16 @@ class OldEpochsChangeNothing : public Checker {
     return {shard.counters().blocks_applied, shard.counters().duplicates, shard.waiting_for(), std::move(buffers)};
   }
 
+  static bool is_member(const View& view, const Envelope& from) {
+    const auto is_it = [&](const auto& member) {
+      return member.id.value == from.sender && member.incarnation == from.incarnation;
+    };
+    return from.role == Role::server ? std::any_of(view.servers.begin(), view.servers.end(), is_it)
+                                     : std::any_of(view.workers.begin(), view.workers.end(), is_it);
+  }
+
   bool old_ = false;
+  bool foreign_ = false;  ///< from a process that is not in the view
   State before_;
 };
 

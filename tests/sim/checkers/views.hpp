@@ -2,12 +2,14 @@
 // Promise 2: at most one primary for a block in an epoch, and it acts only in that epoch.
 #pragma once
 
-#include <algorithm>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "tests/sim/checker.hpp"
+#include "tests/sim/checkers/requests.hpp"
 #include "tests/sim/host.hpp"
+#include "tests/sim/reference.hpp"
 
 namespace ringps::sim {
 
@@ -75,19 +77,26 @@ class OnePrimary : public Checker {
       }
     }
   }
-  void on_sent(const Host& from, const Message& message) override {
-    const bool acts = from.role == Role::server &&
-                      (std::holds_alternative<Values>(message.body) || (std::holds_alternative<Ack>(message.body)));
-    if (!acts) {
+  void on_answered(const Host& host, const Route& to, const Message& message) override {
+    const auto* asked = evidence_.requests.find(host, to, message.envelope.request);
+    if (asked == nullptr ||
+        !(std::holds_alternative<Values>(message.body) || std::holds_alternative<Ack>(message.body))) {
       return;
     }
     const View* view = evidence_.store.view(message.envelope.epoch);
-    const auto is_self = [&](const ServerMember& s) {
-      return s.id.value == from.name && s.incarnation == from.incarnation;
-    };
-    if (view == nullptr || std::none_of(view->servers.begin(), view->servers.end(), is_self)) {
-      violated(promise, from.name + " answers in epoch " + std::to_string(message.envelope.epoch.value) +
+    const auto self = view == nullptr ? std::nullopt : view->server_index(host.name);
+    if (!self || view->servers[*self].incarnation != host.incarnation) {
+      violated(promise, host.name + " answers in epoch " + std::to_string(message.envelope.epoch.value) +
                             ", of which it is no member");
+    }
+    const auto& table = evidence_.reference.table();
+    const auto [placement, added] =
+        placements_.try_emplace(view->epoch, *view, table, evidence_.job.virtual_nodes, evidence_.job.replicas);
+    for (const BlockId block : blocks_of(table, asked->runs)) {
+      if (placement->second.primary(block) != *self) {
+        violated(promise, host.name + " answers for block " + std::to_string(block.value) + " in epoch " +
+                              std::to_string(view->epoch.value) + ", of which it is not the primary");
+      }
     }
   }
 
@@ -96,6 +105,7 @@ class OnePrimary : public Checker {
 
   std::map<std::pair<HostIndex, std::uint32_t>, Epoch> seen_;
   std::map<std::pair<Epoch, BlockId>, Incarnation> primaries_;
+  std::map<Epoch, Placement> placements_;
 };
 
 }  // namespace ringps::sim
