@@ -63,9 +63,10 @@ std::vector<Stretch> stretches_of(const Lineage& lineage, std::uint64_t epoch, c
     }
   }
   Time least = time_never;
-  for (auto bound = bounds.rbegin(); bound != bounds.rend(); ++bound) {
-    bound->second = least = std::min(least, bound->second);
-  }
+  std::for_each(bounds.rbegin(), bounds.rend(), [&](auto& bound) {
+    least = std::min(least, bound.second);
+    bound.second = least;
+  });
   std::vector<Stretch> stretches;
   std::uint64_t behind = 0;  // the iteration after the last status
   for (const auto& [iteration, begin] : bounds) {
