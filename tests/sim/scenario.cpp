@@ -181,9 +181,10 @@ void add_replacement_and_flood(Scenario& scenario, Duration window) {
   Fault fault;
   fault.at = dice.between(Duration{}, window);
   fault.length = dice.between(milliseconds(1), 2 * job.timeouts.failure_timeout);
-  if (dice.one_in(8)) {
+  if (dice.one_in(5)) {
     fault.kind = FaultKind::replace;
-    fault.host = static_cast<std::uint32_t>(dice.between(1, job.servers + scenario.more_servers + job.workers));
+    const std::uint32_t servers = job.servers + scenario.more_servers;
+    fault.host = static_cast<std::uint32_t>(dice.between(1, dice.one_in(2) ? job.servers : servers + job.workers));
     scenario.faults.push_back(fault);
   }
   if (dice.one_in(100)) {

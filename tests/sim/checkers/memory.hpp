@@ -21,10 +21,22 @@ class NothingToldIsForgotten : public Checker {
     }
     epoch_ = std::max(epoch_, message.envelope.epoch);
     if (const auto* answer = std::get_if<HeartbeatAnswer>(&message.body)) {
-      committed_ = std::max(committed_, answer->committed_checkpoint);
+      if (answer->committed_checkpoint < committed_) {
+        violated(promise, "checkpoint " + std::to_string(committed_.value) + " was told, and now it says that " +
+                              std::to_string(answer->committed_checkpoint.value) + " is the newest");
+      }
+      committed_ = answer->committed_checkpoint;
       confirms(*answer);
     } else if (const auto* committed = std::get_if<CheckpointCommitted>(&message.body)) {
       committed_ = std::max(committed_, committed->iteration);
+    }
+  }
+
+  void on_persisted(const View& view) override {
+    if (view.restore.epoch == view.epoch && view.restore.iteration < committed_) {
+      violated(promise, "checkpoint " + std::to_string(committed_.value) + " was told, and epoch " +
+                            std::to_string(view.epoch.value) + " goes back to " +
+                            std::to_string(view.restore.iteration.value));
     }
   }
 
