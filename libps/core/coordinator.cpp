@@ -22,7 +22,7 @@ Coordinator::Coordinator(const JobSpec& job, Incarnation incarnation, std::strin
 
 void Coordinator::on_start(Time now, const std::optional<Recovered>& recovered) {
   started_ = now;
-  next_tick_ = last_tick_ = now;
+  next_tick_ = last_word_ = now;
   if (!recovered) {
     return;
   }
@@ -102,6 +102,7 @@ void Coordinator::on_message(Time now, const Route& from, const Message& message
     return;
   }
   Process& process = known->second;
+  note_word(now);
   process.route = from;
   process.last_heard = now;
   process.suspected = false;
@@ -259,6 +260,7 @@ void Coordinator::on_join(Time now, const Route& from, const Message& message, c
     }
     remove(now, {{id, "replaced by a new incarnation"}}, effects);  // the old life cannot speak any more
   }
+  note_word(now);
   Process& process = processes_[id];
   if (process.incarnation != envelope.incarnation) {
     process = {};

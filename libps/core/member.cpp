@@ -42,6 +42,7 @@ void Member::send(Body body, Effects& effects) {
 
 void Member::end(Ended ended, Effects& effects) {
   if (!std::exchange(ended_, true)) {
+    untold_.clear();  // nothing more will come of it, and nobody need wait for its acknowledgement
     effects.push_back(std::move(ended));
   }
 }

@@ -216,5 +216,18 @@ TEST_CASE("messages of another cluster, or not from a coordinator, are not heard
   CHECK(t.effects.empty());
 }
 
+TEST_CASE("a member whose part has ended waits for no acknowledgement of what it told before") {
+  MemberTest t;
+  t.member.tell(t.now, ReplicasReady{Epoch{1}}, t.effects);
+  CHECK_FALSE(t.member.all_told());
+  View without = make_view(t.job, 2, 1, 0);
+  without.retired = {"server0"};
+  without.servers.clear();
+  t.hear(ViewAnswer{without}, 2);
+  REQUIRE(all<Ended>(t.effects).size() == 1);
+  CHECK(all<Ended>(t.effects)[0].why == Ended::Why::retired);
+  CHECK(t.member.all_told());
+}
+
 }  // namespace
 }  // namespace ringps

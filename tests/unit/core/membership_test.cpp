@@ -225,6 +225,8 @@ TEST_CASE("a restarted coordinator goes on from the journal and gives everybody 
   CHECK(t.effects.empty());
   t.say("worker0", Heartbeat{});
   CHECK(t.told<HeartbeatAnswer>("worker0").size() == 1);
+  t.wait(t.job.timeouts.failure_timeout - milliseconds(50), {"worker0", "server0"});  // counted from the first word
+  CHECK(t.epoch() == Epoch{1});
   t.wait(milliseconds(200), {"worker0", "server0"});
   CHECK(t.coordinator.view().servers.size() == 1);
   CHECK(t.coordinator.view().workers.size() == 1);
@@ -247,6 +249,19 @@ TEST_CASE("a coordinator that is started again after the last checkpoint ends th
                     Coordinator::Recovered{first.coordinator.view(), Iteration{10}, "folder 10", Iteration{10}, {}});
   t.wait(milliseconds(100), {});
   CHECK(t.coordinator.state() == RunState::completed);
+}
+
+TEST_CASE("when everybody falls silent at once, it is the coordinator that is cut off, and nobody is removed") {
+  CoordinatorTest t(two_servers());
+  t.form();
+  t.wait(t.job.timeouts.failure_timeout * 5, {});
+  CHECK(t.epoch() == Epoch{1});
+  t.wait(t.job.timeouts.failure_timeout / 2, {"worker0"});  // the first one is back, the others are on their way
+  CHECK(t.epoch() == Epoch{1});
+  t.wait(t.job.timeouts.failure_timeout * 2, {"server0", "server1", "worker0"});
+  CHECK(t.has_server("server0"));
+  CHECK(t.has_server("server1"));
+  CHECK_FALSE(t.has_worker("worker1"));  // it has never come back
 }
 
 TEST_CASE("time in which the coordinator itself stood still is nobody's silence") {
