@@ -1,10 +1,12 @@
 # `make` says what there is. Every target installs the Debian packages that it needs and that are missing.
 SEEDS ?= 1000
+CYCLES ?= 5
+MINUTES ?= 0
 BASE ?= debian:bookworm-slim
 export CTEST_PARALLEL_LEVEL ?= $(shell nproc)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build simulate simulate-mutants bench figures lint format images clean
+.PHONY: help run test build simulate simulate-mutants chaos bench bench-failover figures lint format images clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +31,14 @@ simulate: build ## Run SEEDS (default 1000) random fault schedules through the s
 simulate-mutants: ## Check that the simulator notices deliberate protocol bugs: tests/sim/mutants
 	scripts/install-dependencies build mutants
 	scripts/simulate-mutants
+
+chaos: build ## Kill, pause, cut, add and drain real processes: CYCLES (default 5) runs, or MINUTES
+	cmake --build --preset release --target ringps-chaos
+	build/bin/ringps-chaos --cycles $(CYCLES) --minutes $(MINUTES)
+
+bench-failover: build ## Measure how long training stands still when a server dies (50 runs)
+	cmake --build --preset release --target ringps-chaos
+	build/bin/ringps-chaos --failover 50 --out runs/failover
 
 bench: build ## Build and run the benchmarks
 	cmake --build --preset release --target benches

@@ -162,7 +162,7 @@ std::optional<SliceId> ClientCore::first_contributor(const Part& part) const {
 }
 
 void ClientCore::begin_iteration(Time now, Effects& effects) {
-  requests_.clear();
+  std::erase_if(requests_, [&](const auto& entry) { return !follows(entry.second) || version_ == job_.iterations; });
   gradients_.clear();
   if (version_ == job_.iterations) {
     phase_ = Phase::finished;
@@ -179,6 +179,7 @@ void ClientCore::begin_iteration(Time now, Effects& effects) {
     part.arrived = false;
   }
   follow_others(now, effects);
+  take_early(now, effects);
 }
 
 bool ClientCore::is_mine(SliceId slice) const {
@@ -205,11 +206,48 @@ void ClientCore::resume_iteration(Time now, Effects& effects) {
   race_at_ = job_.speculate ? now + race_patience(last_iteration_) : time_never;
 }
 
-/// Servers to which none of our slices contributes are only waited for, so that nobody runs ahead of anybody.
+/// Servers to which none of our slices contributes are only waited for, so that nobody runs ahead of anybody. Where
+/// every version is wanted, they are asked once.
 void ClientCore::follow_others(Time now, Effects& effects) {
+  const bool all_versions = job_.refresh_interval == 1;
   for (std::size_t p = 0; p < parts_.size(); ++p) {
-    if (!parts_[p].arrived && !first_contributor(parts_[p])) {
-      request(now, p, Pull{version_.next(), wants_values(version_.next()), parts_[p].runs}, {}, effects);
+    const bool asked = std::any_of(requests_.begin(), requests_.end(),
+                                   [&](const auto& entry) { return entry.second.part == p && follows(entry.second); });
+    if (!parts_[p].arrived && !asked && !first_contributor(parts_[p])) {
+      request(now, p, Pull{version_.next(), wants_values(version_.next()), parts_[p].runs, all_versions}, {}, effects);
+    }
+  }
+}
+
+bool ClientCore::follows(const Request& request) const {
+  const auto* pull = std::get_if<Pull>(&request.body);
+  return pull != nullptr && pull->follow;
+}
+
+/// The request stays: it will be answered with the next version too.
+void ClientCore::on_followed(Time now, Request& request, Iteration version, const Payload& payload, Effects& effects) {
+  request.patience = job_.timeouts.request_timeout;
+  request.deadline = now + request.patience;
+  if (version == version_.next()) {
+    std::get<Pull>(request.body).iteration = version.next();
+    on_arrived(now, request.part, version, payload, effects);
+  } else if (version == version_.next().next()) {  // others are a step ahead
+    parts_[request.part].early.emplace(version, payload);
+  }
+}
+
+/// What came early belongs to the iteration that begins.
+void ClientCore::take_early(Time now, Effects& effects) {
+  const Iteration next = version_.next();
+  for (std::size_t p = 0; p < parts_.size() && version_.next() == next; ++p) {
+    const auto early = std::exchange(parts_[p].early, std::nullopt);
+    if (early && early->first == next) {  // not one from before a new start
+      for (auto& [id, request] : requests_) {
+        if (request.part == p && follows(request)) {
+          std::get<Pull>(request.body).iteration = next.next();
+        }
+      }
+      on_arrived(now, p, next, early->second, effects);
     }
   }
 }
@@ -352,6 +390,10 @@ void ClientCore::on_message(Time now, Message message, Effects& effects) {
     if (message.payload.size() != parts_[part].elements * sizeof(float)) {
       return;  // not what was asked for; the request is repeated
     }
+    if (phase_ == Phase::training && follows(at->second)) {
+      on_followed(now, at->second, values->iteration, message.payload, effects);
+      return;
+    }
     requests_.erase(at);
     on_arrived(now, part, values->iteration, message.payload, effects);
   } else if (const auto* ack = std::get_if<Ack>(&message.body)) {
@@ -429,7 +471,8 @@ std::string ClientCore::waiting_for() const {
   std::uint32_t last = 0xFFFFFFFF;
   for (const auto& [id, request] : requests_) {
     const std::uint32_t server = parts_[request.part].server;
-    if (std::exchange(last, server) != server && servers.find(view_.servers[server].id.value) == std::string::npos) {
+    if (!parts_[request.part].arrived && std::exchange(last, server) != server &&
+        servers.find(view_.servers[server].id.value) == std::string::npos) {
       servers += (servers.empty() ? "" : ", ") + view_.servers[server].id.value;
     }
   }

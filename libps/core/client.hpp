@@ -94,6 +94,8 @@ class ClientCore {
     // Of the iteration (or sync) under way:
     bool arrived = false;
     Iteration version;
+    /// An answer to a request that follows, come before the iteration under way was done: this part's next version.
+    std::optional<std::pair<Iteration, Payload>> early;
   };
   struct Request {
     std::size_t part = 0;
@@ -111,6 +113,9 @@ class ClientCore {
   void send_slice(Time now, SliceId slice, const std::shared_ptr<const Floats>& gradient, Effects& effects);
   void follow_others(Time now, Effects& effects);
   void finish_iteration(Time now, Effects& effects);
+  bool follows(const Request& request) const;
+  void on_followed(Time now, Request& request, Iteration version, const Payload& payload, Effects& effects);
+  void take_early(Time now, Effects& effects);
   void on_arrived(Time now, std::size_t part, Iteration version, const Payload& payload, Effects& effects);
   void on_refused(Time now, const Refused& refused, const std::string& by, Effects& effects);
   bool is_mine(SliceId slice) const;

@@ -177,6 +177,7 @@ class Coordinator {
   bool take_out(View& next, const Removal& removal, std::vector<Removal>& removals, std::string& cause);
   bool has_place_for(const std::string& worker) const;
   void watch(Time now, Effects& effects);
+  void forgive_own_pause(Time now);
   std::optional<std::string> failure_of(Time now, const Process& process) const;
   std::string missing_members() const;
   std::vector<std::string> waiting() const;
@@ -201,6 +202,7 @@ class Coordinator {
   Time started_;
   Time ended_;
   Time next_tick_;
+  Time last_tick_;
   bool exited_ = false;
 
   View view_;

@@ -334,7 +334,8 @@ void Shard::on_contribution(const Route& from, const Message& message, const Req
   }
   std::vector<Local> blocks = located_;  // applying may answer others, who gather by their own lists
   count(blocks, slot_of_slice_[request.slice.value], message.payload, request.iteration, effects);
-  wait({from, message.envelope.sender, id, request.iteration, want_values, request.runs, std::move(blocks)}, effects);
+  wait({from, message.envelope.sender, id, request.iteration, want_values, false, request.runs, std::move(blocks)},
+       effects);
 }
 
 bool Shard::payload_is_finite(const Route& from, const Message& message, Iteration iteration, SliceId slice,
@@ -442,7 +443,8 @@ void Shard::on_pull(const Route& from, const Message& message, const Pull& pull,
            "version " + std::to_string(wanted.value) + " is beyond the last iteration", effects);
     return;
   }
-  wait({from, message.envelope.sender, message.envelope.request, wanted, pull.want_values, pull.runs, located_},
+  wait({from, message.envelope.sender, message.envelope.request, wanted, pull.want_values, pull.follow, pull.runs,
+        located_},
        effects);
 }
 

@@ -205,6 +205,7 @@ class Shard {
     RequestId request;
     Iteration iteration;
     bool want_values = true;
+    bool follow = false;  ///< is answered with every later version too
     std::vector<BlockRun> runs;
     std::vector<Local> blocks;
     std::size_t ready = 0;  ///< blocks before this index have reached `iteration`
@@ -249,7 +250,8 @@ class Shard {
   void pass_gate(Effects& effects);
   void wait(Waiter waiter, Effects& effects);
   bool advance(std::uint32_t index, Effects& effects);
-  void answer(const Waiter& waiter, Effects& effects);
+  bool hang(std::uint32_t index);
+  bool answer(const Waiter& waiter, Effects& effects);
   Payload gather(const Waiter& waiter);
   void reply(const Route& to, RequestId request, Body body, Payload payload, Effects& effects) const;
   void refuse(const Route& to, RequestId request, RefusalReason reason, std::string text, Effects& effects);

@@ -158,30 +158,45 @@ void Shard::wait(Waiter waiter, Effects& effects) {
   }
 }
 
+/// Takes a request as far as it goes. Returns whether it is done with.
 bool Shard::advance(std::uint32_t index, Effects& effects) {
   Waiter& waiter = waiters_[index];
-  for (; waiter.ready < waiter.blocks.size(); ++waiter.ready) {
-    Block& block = blocks_[waiter.blocks[waiter.ready]];
-    if (!has_committed(block, waiter.iteration)) {
-      // A repeated request replaces itself: the first one's connection may be gone.
-      for (std::uint32_t at = block.first_waiter; at != none; at = waiters_[at].next) {
-        if (waiters_[at].request == waiter.request && waiters_[at].sender == waiter.sender) {
-          waiters_[at].from = waiter.from;
-          return true;
-        }
-      }
-      waiter.next = std::exchange(block.first_waiter, index);
+  for (;;) {
+    while (waiter.ready < waiter.blocks.size() &&
+           has_committed(blocks_[waiter.blocks[waiter.ready]], waiter.iteration)) {
+      ++waiter.ready;
+    }
+    if (waiter.ready < waiter.blocks.size()) {
+      return !hang(index);
+    }
+    if (!answer(waiter, effects) || !waiter.follow || waiter.iteration >= job_.iterations) {
+      return true;
+    }
+    waiter.iteration = waiter.iteration.next();
+    waiter.ready = 0;
+  }
+}
+
+/// Lets a request wait for the first block that it lacks; false if it is there already.
+bool Shard::hang(std::uint32_t index) {
+  Waiter& waiter = waiters_[index];
+  Block& block = blocks_[waiter.blocks[waiter.ready]];
+  // A repeated request replaces itself: the first one's connection may be gone.
+  for (std::uint32_t at = block.first_waiter; at != none; at = waiters_[at].next) {
+    if (waiters_[at].request == waiter.request && waiters_[at].sender == waiter.sender) {
+      waiters_[at].from = waiter.from;
       return false;
     }
   }
-  answer(waiter, effects);
+  waiter.next = std::exchange(block.first_waiter, index);
   return true;
 }
 
-void Shard::answer(const Waiter& waiter, Effects& effects) {
+/// False if the version is no longer there.
+bool Shard::answer(const Waiter& waiter, Effects& effects) {
   if (!waiter.want_values) {
     reply(waiter.from, waiter.request, Ack{waiter.iteration}, {}, effects);
-    return;
+    return true;
   }
   const bool kept = std::all_of(waiter.blocks.begin(), waiter.blocks.end(), [&](Local local) {
     const Block& block = blocks_[local];
@@ -190,9 +205,10 @@ void Shard::answer(const Waiter& waiter, Effects& effects) {
   if (!kept) {
     refuse(waiter.from, waiter.request, RefusalReason::version_gone,
            "version " + std::to_string(waiter.iteration.value) + " is no longer kept", effects);
-    return;
+    return false;
   }
   reply(waiter.from, waiter.request, Values{waiter.iteration}, gather(waiter), effects);
+  return true;
 }
 
 Payload Shard::gather(const Waiter& waiter) {

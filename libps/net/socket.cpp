@@ -24,6 +24,28 @@ std::string& proxy_of_process() {
   return proxy;
 }
 
+/// See give_up_after; 0: as long as the system likes.
+Duration& silence_max_of_process() {
+  static Duration silence{};
+  return silence;
+}
+
+/// Left to itself, TCP doubles its patience with every retransmission that is lost: after a cut of a minute a connection
+/// stands still for up to another minute, after longer ones for up to two; and a side that only listens never learns that
+/// the other one has given up. So both sides let go of such a connection, and make a new one as soon as a packet gets
+/// through. All of this is done by the kernel and needs no answer from the process: unlike a heartbeat of ZMTP, none of it
+/// can be late because it stands behind a large message, and a connection that is slow, but moves, is not touched.
+void limit_silence(zmq::socket_t& socket, Duration silence) {
+  constexpr int connect_ms_max = 1000;  // a lost SYN is repeated after a second, and then ever later
+  const auto ms = static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(silence).count());
+  const int s = (ms + 999) / 1000;
+  socket.set(zmq::sockopt::tcp_maxrt, ms);
+  socket.set(zmq::sockopt::connect_timeout, std::min(ms, connect_ms_max));
+  socket.set(zmq::sockopt::tcp_keepalive, 1);
+  socket.set(zmq::sockopt::tcp_keepalive_idle, s);
+  socket.set(zmq::sockopt::tcp_keepalive_intvl, s);
+}
+
 zmq::message_t payload_frame(const Payload& payload) {
   if (payload.size() < zero_copy_bytes_min) {
     return {payload.data(), payload.size()};
@@ -104,6 +126,9 @@ zmq::socket_t make_socket(zmq::context_t& context, zmq::socket_type type, int hw
   socket.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(limits::payload_bytes_max));
   socket.set(zmq::sockopt::reconnect_ivl, 20);
   socket.set(zmq::sockopt::reconnect_ivl_max, 500);
+  if (silence_max_of_process() > Duration{}) {
+    limit_silence(socket, silence_max_of_process());
+  }
   if (!proxy_of_process().empty()) {
     socket.set(zmq::sockopt::socks_proxy, proxy_of_process());
   }
@@ -149,6 +174,10 @@ zmq::context_t make_context() {
 
 void connect_through(const std::string& proxy) {
   proxy_of_process() = proxy;
+}
+
+void give_up_after(Duration silence) {
+  silence_max_of_process() = silence;
 }
 
 int bulk_hwm(std::uint32_t message_bytes) {

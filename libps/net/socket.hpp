@@ -24,6 +24,10 @@ zmq::context_t make_context();
 /// failures of the network; to be called before there is any socket, and by nobody but main.
 void connect_through(const std::string& proxy);
 
+/// From now on all tcp sockets of this process give a connection up, and take it up again, when the other side has
+/// acknowledged nothing for this long. To be called before there is any socket, and by nobody but main.
+void give_up_after(Duration silence);
+
 /// Called with the reason for each frame sequence that is no message of ours.
 using OnMalformed = std::function<void(const std::string& reason)>;
 

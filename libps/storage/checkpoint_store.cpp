@@ -144,13 +144,16 @@ bool is_ours(const fs::path& path) {
          (name.starts_with('.') && name.ends_with(temporary_suffix));
 }
 
-/// The manifest goes first and durably, so that a checkpoint is never seen with some of its files gone.
+/// The manifest goes first and durably, so that a checkpoint is never seen with some of its files gone. The folder is
+/// synced even where the manifest is gone already: who deleted it may have been killed before that.
 Result<void> delete_checkpoint(const fs::path& folder) {
   std::error_code error;
-  if (fs::remove(folder / manifest_name, error)) {
-    if (auto synced = sync_folder(folder); !synced) {
-      return synced;
-    }
+  remove_entry(folder / manifest_name, error);
+  if (error) {
+    return io_error(folder / manifest_name, "delete the manifest", error.value());
+  }
+  if (auto synced = sync_folder(folder); !synced) {
+    return synced;
   }
   std::vector<fs::path> files;
   fs::directory_iterator entry(folder, error);
@@ -161,11 +164,11 @@ Result<void> delete_checkpoint(const fs::path& folder) {
   }
   for (const fs::path& file : files) {
     if (!error) {
-      fs::remove(file, error);
+      remove_entry(file, error);
     }
   }
   if (!error) {
-    fs::remove(folder, error);  // fails on whatever else somebody has put there, which stays
+    remove_entry(folder, error);  // fails on whatever else somebody has put there, which stays
   }
   if (error && error != std::errc::directory_not_empty && error != std::errc::no_such_file_or_directory) {
     return io_error(folder, "delete the checkpoint", error.value());
@@ -266,7 +269,7 @@ Result<std::vector<CommittedCheckpoint>> list_checkpoints(const fs::path& dir) {
   return committed;
 }
 
-Result<std::vector<fs::path>> prune(const fs::path& dir, std::uint32_t keep) {
+Result<std::vector<fs::path>> prune(const fs::path& dir, std::uint32_t keep, Iteration last) {
   const auto folders = iteration_folders(dir);
   if (!folders) {
     return folders.failure();
@@ -274,6 +277,9 @@ Result<std::vector<fs::path>> prune(const fs::path& dir, std::uint32_t keep) {
   std::uint32_t committed = 0;
   std::vector<fs::path> deleted;
   for (const IterationFolder& entry : *folders) {
+    if (entry.iteration > last) {
+      continue;
+    }
     committed += entry.committed ? 1 : 0;
     const bool stays = committed == 0 || (entry.committed && committed <= std::max(keep, 1U));
     if (stays) {

@@ -60,9 +60,10 @@ struct CommittedCheckpoint {
 /// Newest first. A folder that does not exist has none.
 Result<std::vector<CommittedCheckpoint>> list_checkpoints(const std::filesystem::path& dir);
 
-/// Deletes the committed checkpoints beyond the `keep` newest (never the newest one), and whatever of uncommitted
-/// ones is older than the newest committed. Returns the deleted folders.
-Result<std::vector<std::filesystem::path>> prune(const std::filesystem::path& dir, std::uint32_t keep);
+/// Deletes, of the checkpoints up to `last`, the committed ones beyond the `keep` newest (never the newest one), and
+/// whatever of uncommitted ones is older than the newest committed. Returns the deleted folders. What is newer than
+/// `last` is in the making, or its coordinator died before it noted the commit: it stays, and does not count.
+Result<std::vector<std::filesystem::path>> prune(const std::filesystem::path& dir, std::uint32_t keep, Iteration last);
 
 /// The checkpoint that `path` stands for: its folder; or the newest one of a folder of checkpoints or of a run.
 Result<std::filesystem::path> resolve_checkpoint(const std::filesystem::path& path);

@@ -6,7 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <system_error>
+#include <cstdio>
 
 #include "libps/base/sha256.hpp"
 
@@ -21,7 +21,24 @@ fs::path folder_of(const fs::path& path) {
   return path.has_parent_path() ? path.parent_path() : fs::path(".");
 }
 
+/// Makes the entry of a folder that is there already durable. Where this process may not write above it, it is a mount
+/// or somebody else's: nothing of ours is pending.
+Result<void> sync_entry(const fs::path& folder) {
+  const fs::path above = folder_of(folder);
+  return ::access(above.c_str(), R_OK | W_OK) == 0 ? sync_folder(above) : Result<void>();
+}
+
 }  // namespace
+
+FileCalls& file_calls() {
+  static FileCalls calls{[](const char* path, int flags, mode_t mode) { return ::open(path, flags, mode); },
+                         ::write,
+                         ::fsync,
+                         std::rename,
+                         ::mkdir,
+                         std::remove};
+  return calls;
+}
 
 FileDescriptor& FileDescriptor::operator=(FileDescriptor&& other) noexcept {
   if (this != &other) {
@@ -42,7 +59,7 @@ Error io_error(const fs::path& path, std::string_view what, int error_number) {
 }
 
 Result<void> sync(const FileDescriptor& fd, const fs::path& path) {
-  if (::fsync(fd.get()) != 0) {
+  if (file_calls().fsync(fd.get()) != 0) {
     Error error = io_error(path, "fsync", errno);
     error.kind = ErrorKind::fsync_failed;
     return error;
@@ -51,7 +68,7 @@ Result<void> sync(const FileDescriptor& fd, const fs::path& path) {
 }
 
 Result<void> sync_folder(const fs::path& folder) {
-  const FileDescriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const FileDescriptor fd(file_calls().open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0));
   if (fd.get() < 0) {
     return io_error(folder, "open the folder", errno);
   }
@@ -62,7 +79,7 @@ Result<void> publish_file(const FileDescriptor& fd, const fs::path& temporary, c
   if (auto synced = sync(fd, temporary); !synced) {
     return synced;
   }
-  if (::rename(temporary.c_str(), path.c_str()) != 0) {
+  if (file_calls().rename(temporary.c_str(), path.c_str()) != 0) {
     return io_error(temporary, "rename to '" + path.filename().string() + "'", errno);
   }
   return sync_folder(folder_of(path));
@@ -70,21 +87,30 @@ Result<void> publish_file(const FileDescriptor& fd, const fs::path& temporary, c
 
 Result<void> make_folder(const fs::path& folder) {
   std::error_code error;
-  if (folder.empty() || fs::is_directory(folder, error)) {
+  if (folder.empty()) {
     return {};
+  }
+  if (fs::is_directory(folder, error)) {
+    return sync_entry(folder);
   }
   if (auto above = make_folder(folder.parent_path()); !above) {
     return above;
   }
-  if (::mkdir(folder.c_str(), 0777) != 0 && errno != EEXIST) {
+  if (file_calls().mkdir(folder.c_str(), 0777) != 0 && errno != EEXIST) {
     return io_error(folder, "make the folder", errno);
   }
   return sync_folder(folder_of(folder));
 }
 
+bool remove_entry(const fs::path& path, std::error_code& error) {
+  const bool removed = file_calls().remove(path.c_str()) == 0;
+  error = removed || errno == ENOENT ? std::error_code() : std::error_code(errno, std::generic_category());
+  return removed;
+}
+
 Result<void> write_all(const FileDescriptor& fd, std::span<const std::byte> bytes, const fs::path& path) {
   while (!bytes.empty()) {
-    const ssize_t written = ::write(fd.get(), bytes.data(), bytes.size());
+    const ssize_t written = file_calls().write(fd.get(), bytes.data(), bytes.size());
     if (written < 0 && errno != EINTR) {
       return io_error(path, "write", errno);
     }
@@ -104,7 +130,7 @@ NewFile::NewFile(NewFile&& other) noexcept
 
 NewFile::~NewFile() {
   if (!temporary_.empty()) {
-    ::unlink(temporary_.c_str());
+    file_calls().remove(temporary_.c_str());
   }
 }
 
@@ -112,7 +138,7 @@ Result<NewFile> NewFile::create(fs::path path) {
   fs::path temporary = folder_of(path) / ".";
   temporary += path.filename();
   temporary += ".tmp";
-  FileDescriptor fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+  FileDescriptor fd(file_calls().open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
   if (fd.get() < 0) {
     return io_error(temporary, "create the file", errno);
   }

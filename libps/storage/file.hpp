@@ -1,17 +1,36 @@
 // Files that are whole and on disk under their name, or not there at all. Every error names the path and the reason.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
+#include <utility>
 #include <vector>
 
 #include "libps/base/result.hpp"
 
 namespace ringps {
+
+/// The system calls that change files and folders, or make a change durable. All of this folder but SQLite goes through
+/// them.
+struct FileCalls {
+  int (*open)(const char* path, int flags, mode_t mode);  ///< of a new file, or of a folder that is to be synced
+  ssize_t (*write)(int fd, const void* data, std::size_t bytes);
+  int (*fsync)(int fd);
+  int (*rename)(const char* from, const char* to);
+  int (*mkdir)(const char* path, mode_t mode);
+  int (*remove)(const char* path);  ///< a file or an empty folder
+};
+
+/// Those in use: the system's own. A test may put others in their place while nothing is being written, to record them
+/// and to stop where a machine might.
+FileCalls& file_calls();
 
 /// Owns a file descriptor.
 class FileDescriptor {
@@ -41,8 +60,12 @@ Result<void> sync_folder(const std::filesystem::path& folder);
 Result<void> publish_file(const FileDescriptor& fd, const std::filesystem::path& temporary,
                           const std::filesystem::path& path);
 
-/// Makes a folder (and those above it) if it is not there, durably.
+/// Makes a folder (and those above it) if it is not there. It is durable either way: whoever made it may have been
+/// killed before that.
 Result<void> make_folder(const std::filesystem::path& folder);
+
+/// Deletes a file or an empty folder, not durably. Whether it was there; that it was not is no error.
+bool remove_entry(const std::filesystem::path& path, std::error_code& error);
 
 /// Writes all of `bytes` at the file's position.
 Result<void> write_all(const FileDescriptor& fd, std::span<const std::byte> bytes, const std::filesystem::path& path);

@@ -96,13 +96,15 @@ struct PushPull {
 inline constexpr Iteration newest_version{0xFFFFFFFFFFFFFFFF};
 
 /// Wait until every one of the blocks has version `iteration`, and answer with Values of exactly that version, or with
-/// Ack where `want_values` is false.
+/// Ack where `want_values` is false. With `follow` every later version is sent as well, as soon as it is committed, under
+/// the same request, until the view changes: whoever needs all versions and contributes nothing asks once.
 struct Pull {
   static constexpr Kind kind = Kind::pull;
   Iteration iteration;
   bool want_values = true;
   std::vector<BlockRun> runs;
-  static auto fields(auto& m) { return std::tie(m.iteration, m.want_values, m.runs); }
+  bool follow = false;
+  static auto fields(auto& m) { return std::tie(m.iteration, m.want_values, m.runs, m.follow); }
 };
 
 /// Which slices has `iteration` not got yet? From a worker that has nothing to do and may race the slowest one.

@@ -1,5 +1,7 @@
 #include "services/common/role.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -48,6 +50,9 @@ Result<Job> prepare(const RoleOptions& options) {
   }
   const auto model = make_model(model_spec(*config));
   Job job{*config, make_job(*config, model->tensors()), sha256_hex(canonical_text(*config))};
+  // Not earlier than failure_timeout: a broken connection removes a member sooner than silence does. And below a second
+  // it is the scheduler that is measured.
+  give_up_after(std::max<Duration>(job.spec.timeouts.failure_timeout, std::chrono::seconds(1)));
   return job;
 }
 

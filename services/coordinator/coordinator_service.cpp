@@ -78,6 +78,11 @@ Result<Coordinator::Start> CoordinatorService::find_start() const {
     return Error{folder->string() + " is of iteration " + std::to_string(manifest->iteration.value) +
                  ", but train.iterations is " + std::to_string(job_.spec.iterations.value) + "; ask for more"};
   }
+  if (manifest->slices != job_.spec.slices) {
+    return Error{folder->string() + " is of a run with " + std::to_string(manifest->slices) +
+                 " slices, but train.slices is " + std::to_string(job_.spec.slices) + "; set train.slices=" +
+                 std::to_string(manifest->slices) + " to go on with it, with any number of servers and workers"};
+  }
   return Coordinator::Start{manifest->iteration, std::filesystem::absolute(*folder).string()};
 }
 
@@ -291,7 +296,10 @@ Result<void> CoordinatorService::commit_checkpoint(const Coordinator::CommitChec
     return kept;
   }
   core_->on_checkpoint_committed(now(), order.iteration, order.restore_epoch, folder, effects_);
-  if (auto pruned = prune(checkpoints_, spec.checkpoint.keep); !pruned) {
+  if (auto pruned = prune(checkpoints_, spec.checkpoint.keep, order.iteration); !pruned) {
+    if (pruned.failure().kind == ErrorKind::fsync_failed) {
+      return pruned.failure();
+    }
     log::warn("cannot delete older checkpoints: {}", pruned.error());
   }
   return {};

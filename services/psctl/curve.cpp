@@ -7,11 +7,22 @@
 #include "services/psctl/gnuplot.hpp"
 
 namespace ringps {
+namespace {
+
+std::string said_of(const std::string& what) {
+  const bool is_kind = what == "add" || what == "drain" || what == "pause" || what == "cut" || what == "slow";
+  return is_kind ? fmt::format(" ({})", what) : " fails";
+}
+
+}  // namespace
 
 std::vector<FaultMark> fault_marks(const std::vector<FaultRecord>& faults, const std::vector<Lineage>& lineages) {
   std::vector<FaultMark> marks;
   std::size_t current = 0;
   for (const FaultRecord& fault : faults) {
+    if (!fault.not_done.empty()) {
+      continue;
+    }
     std::size_t at = current;
     while (at + 1 < lineages.size() && lineages[at].last + 1 < fault.iteration) {  // it dies on its way
       ++at;
@@ -19,11 +30,11 @@ std::vector<FaultMark> fault_marks(const std::vector<FaultRecord>& faults, const
     if (at >= lineages.size()) {
       break;
     }
-    const bool rolled_back = fault.whom.starts_with("server") && fault.detected_after_s && at + 1 < lineages.size();
+    const bool rolled_back = fault.rolled_back && at + 1 < lineages.size();
     const Lineage& lineage = lineages[at];
     const std::uint64_t iteration =
         rolled_back ? lineage.last : std::clamp(fault.iteration, lineage.start, lineage.last);
-    marks.push_back({lineage.work(iteration), fault.whom});
+    marks.push_back({lineage.work(iteration), fault.whom + said_of(fault.what)});
     current = rolled_back ? at + 1 : at;
   }
   return marks;
@@ -36,7 +47,7 @@ std::string curve_script(const RunRecord& record) {
         "set arrow from first {0}, graph 0 to first {0}, graph 1 nohead dashtype 3 linewidth 1.2 linecolor rgb "
         "'#999999'\n"
         "set label {1} at first {0}, graph 0.03 offset 0.6,0 left font ',11' textcolor rgb '#666666' noenhanced\n",
-        mark.work, plot_text(mark.label + " fails"));
+        mark.work, plot_text(mark.label));
   }
   std::string accuracy;  // a blank line where a rollback breaks the curve
   std::string jumps;

@@ -17,6 +17,7 @@
 #include "services/psctl/curve.hpp"
 #include "services/psctl/launcher.hpp"
 #include "services/psctl/plan.hpp"
+#include "services/psctl/resume.hpp"
 #include "services/psctl/run_dir.hpp"
 
 namespace ringps {
@@ -50,25 +51,6 @@ class SocketDir {
   fs::path path_;
 };
 
-/// The newest folder of a run of this name.
-Result<fs::path> latest_run(const std::string& name) {
-  fs::path latest;
-  fs::file_time_type newest{};
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator("runs", error)) {
-    const auto checkpoints = list_checkpoints(entry.path() / "checkpoints");
-    if (entry.path().filename().string().starts_with(name + "-") && checkpoints && !checkpoints->empty() &&
-        (latest.empty() || entry.last_write_time() > newest)) {
-      latest = entry.path();
-      newest = entry.last_write_time();
-    }
-  }
-  if (latest.empty()) {
-    return Error{fmt::format("checkpoint.resume is latest, but no runs/{}-<n> has a checkpoint", name)};
-  }
-  return latest;
-}
-
 /// Where the checkpoint of the last version lies, if the run came to it.
 std::optional<fs::path> final_checkpoint(const Config& config, const RunDir& run_dir) {
   const auto checkpoints = list_checkpoints(run_dir.checkpoints());
@@ -89,12 +71,15 @@ Experiment launch(const Config& config, const RunDir& run_dir, const CommandLine
   RunRecord& record = experiment.record;
   record.config = config;
   record.end = outcome.code == exit_done ? "completed" : outcome.text;
-  record.faults = fault_records(outcome.lives, outcome.last_status);
-  record.lives = std::move(outcome.lives);
   record.wall_seconds = outcome.wall_seconds;
   if (auto metrics = read_metrics(run_dir.metrics())) {
     record.metrics = std::move(*metrics);
   }
+  const Duration lag_max = std::chrono::milliseconds(2 * config.cluster.timeouts.heartbeat_interval_ms + 20);
+  const Timeline timeline(record.metrics, outcome.progress, lag_max);
+  record.faults = fault_records(
+      {config, outcome.lives, outcome.injections, outcome.failures, timeline, figures_of(record).iterations_completed});
+  record.lives = std::move(outcome.lives);
   if (const auto checkpoint = final_checkpoint(config, run_dir)) {
     if (const auto sha256 = weights_sha256(*checkpoint)) {
       record.final_weights_sha256 = *sha256;
@@ -148,6 +133,7 @@ void verify(const Config& config, const RunDir& run_dir, ProgressReporter::Style
   };
   Config fault_free = config;
   fault_free.faults.clear();
+  fault_free.random_faults = {};
   fault_free.verify.fault_free = false;
   const auto twin_dir = RunDir::create(run_dir.fault_free(), config.name);
   if (!twin_dir) {
@@ -170,7 +156,7 @@ void verify(const Config& config, const RunDir& run_dir, ProgressReporter::Style
 
 }  // namespace
 
-Result<Config> locate_inputs(Config config) {
+Result<Config> locate_inputs(Config config, const fs::path& wanted) {
   if (config.data.kind == DataConfig::Kind::mnist) {
     const auto found = find_mnist(config.data, [](const char* name) -> const char* { return std::getenv(name); });
     if (!found) {
@@ -179,39 +165,27 @@ Result<Config> locate_inputs(Config config) {
     config.data.path = fs::absolute(*found).string();
   }
   if (!config.checkpoint.resume.empty()) {
-    Result<fs::path> from = fs::path(config.checkpoint.resume);
-    if (config.checkpoint.resume == "latest") {
-      from = latest_run(config.name);
+    const auto found = find_resume(config.checkpoint.resume, config.name, wanted);
+    if (!found) {
+      return found.failure();
     }
-    auto folder = from ? resolve_checkpoint(*from) : from;
-    if (!folder) {
-      return folder.failure();
-    }
-    config.checkpoint.resume = fs::absolute(*folder).string();
+    config.checkpoint.resume = found->string();
   }
   return config;
 }
 
 Experiment run_experiment(Config config, const ExperimentOptions& options, SignalDescriptor& signals) {
-  auto located = locate_inputs(std::move(config));
+  const fs::path wanted = options.run_dir.empty() ? fs::path(config.output.run_dir) : options.run_dir;
+  auto located = locate_inputs(std::move(config), wanted);
   if (!located) {
     return error_of(exit_usage, located.error());
   }
   config = std::move(*located);
-  const fs::path wanted = options.run_dir.empty() ? fs::path(config.output.run_dir) : options.run_dir;
-  if (!wanted.empty() && !config.checkpoint.resume.empty()) {
-    const fs::path from =
-        fs::path(config.checkpoint.resume).lexically_relative(fs::absolute(wanted).lexically_normal());
-    if (!from.empty() && *from.begin() != "..") {
-      return error_of(exit_usage, fmt::format("{} lies in the folder of the run, {}, which would be emptied; choose "
-                                              "another --run-dir",
-                                              config.checkpoint.resume, wanted.string()));
-    }
-  }
-  const auto run_dir = RunDir::create(wanted, config.name);
+  const auto run_dir = RunDir::create(wanted, config.name, config.checkpoint.resume);
   if (!run_dir) {
     return error_of(exit_usage, run_dir.error());
   }
+  config.checkpoint.resume = run_dir->resumed().string();
   Experiment experiment = prepare_and_launch(config, *run_dir, options.style, config.name, signals);
   if (experiment.run_dir.empty()) {
     return experiment;

@@ -30,6 +30,6 @@ struct Experiment {
 Experiment run_experiment(Config config, const ExperimentOptions& options, SignalDescriptor& signals);
 
 /// Checks what a run needs besides its configuration: fills in where the data and the checkpoint to resume lie.
-Result<Config> locate_inputs(Config config);
+Result<Config> locate_inputs(Config config, const std::filesystem::path& wanted);
 
 }  // namespace ringps

@@ -24,6 +24,7 @@ struct Options {
   std::string out = "runs/figures";
   std::string configs = "configs/figures";
   std::uint32_t seeds = 3;
+  std::uint32_t first_seed = 7;
 };
 
 std::vector<BalancePoint> measure_balance() {
@@ -67,7 +68,7 @@ Result<MeasuredRow> measure(const Options& options, const std::string& figure, c
     overrides.push_back("data.path=" + (fs::exists(below) ? below.string() : options.data));
   }
   MeasuredRow row;
-  for (std::uint32_t seed = 1; seed <= options.seeds; ++seed) {
+  for (std::uint32_t seed = options.first_seed; seed < options.first_seed + options.seeds; ++seed) {
     Overrides all = overrides;
     all.push_back(fmt::format("seed={}", seed));
     const auto config = load_config(fs::path(options.configs) / (figure + ".yaml"), all);
@@ -179,6 +180,7 @@ void add_figures(CLI::App& app, Action& action) {
   command->add_option("--out", options->out, "folder for data and pictures")->capture_default_str();
   command->add_option("--configs", options->configs, "folder of figure3.yaml and figure4.yaml")->capture_default_str();
   command->add_option("--seeds", options->seeds, "runs of each row")->check(CLI::Range(1, 100))->capture_default_str();
+  command->add_option("--first-seed", options->first_seed, "of the first run of each row")->capture_default_str();
   command->callback([options, &action] { action = [options] { return run_figures(*options); }; });
 }
 

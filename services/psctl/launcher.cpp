@@ -19,6 +19,7 @@ namespace {
 
 constexpr Duration poll_interval = std::chrono::milliseconds(100);
 constexpr Duration first_poll_interval = std::chrono::milliseconds(20);  ///< until everybody has been heard of
+constexpr Duration watchful_poll_interval = std::chrono::milliseconds(10);
 constexpr std::size_t ready_bytes_max = 4096;
 
 }  // namespace
@@ -32,11 +33,14 @@ Launcher::Launcher(const Config& config, const RunDir& run_dir, const CommandLin
       signals_(signals),
       started_(now()),
       incarnation_{unix_microseconds()},
-      names_(config) {}
+      names_(config),
+      faults_(config, hands()) {}
 
 Outcome Launcher::run() {
   enter(Phase::starting, ready_patience);
-  start_coordinator();
+  if (!faults_.uses_links() || lead_connections()) {
+    start_coordinator();
+  }
   while (!children_.empty()) {
     turn();
   }
@@ -48,14 +52,17 @@ Outcome Launcher::run() {
 
 void Launcher::start(Role role, const std::string& id, const std::vector<std::string>& arguments,
                      std::optional<std::uint64_t> kill_at, int pass) {
-  Life life{role, id, 0, "", {}, unix_microseconds(), kill_at, {}};
+  Life life;
+  life.role = role;
+  life.id = id;
+  life.started_unix_us = unix_microseconds();
+  life.kill_at = kill_at;
   auto process = ChildProcess::start(arguments, run_dir_.log(id), pass);
   if (!process) {
     fail(exit_run_failed, process.error());
     return;
   }
   life.pid = static_cast<std::uint64_t>(process->pid());
-  ++lives_of_[id];
   lives_.push_back(std::move(life));
   children_.push_back({lives_.size() - 1, std::move(*process)});
 }
@@ -77,9 +84,18 @@ void Launcher::start_coordinator() {
 
 void Launcher::start_member(const MemberName& member) {
   const auto kills = kills_of(config_, member.id);
-  const std::size_t life = lives_of_[member.id];
-  const auto kill_at = life < kills.size() ? std::optional(kills[life]) : std::nullopt;
-  start(member.role, member.id, command_lines_.member(member, control_, kill_at), kill_at, -1);
+  const std::size_t fired = self_kills_fired(lives_, member.id);
+  const auto kill_at = fired < kills.size() ? std::optional(kills[fired]) : std::nullopt;
+  std::string proxy;
+  if (relay_) {
+    const auto found = relay_->proxy_for(member.id);
+    if (!found) {
+      fail(exit_run_failed, found.error());
+      return;
+    }
+    proxy = *found;
+  }
+  start(member.role, member.id, command_lines_.member(member, control_, kill_at, proxy), kill_at, -1);
 }
 
 /// Reads what the coordinator has said so far; once it has said a line, everybody else is started.
@@ -100,11 +116,17 @@ void Launcher::on_coordinator_ready() {
   if (!json.is_object() || !json.contains("control") || !json["control"].is_string()) {
     return;  // it has ended, which reap() notices, or is no coordinator of ours, which the deadline notices
   }
+  if (relay_) {
+    for (const char* socket : {"control", "broadcast"}) {
+      relay_->name(json.value(socket, ""), coordinator_id);
+    }
+  }
   const bool first = control_.empty();
   control_ = json["control"].get<std::string>();
   for (Life& life : lives_) {
     if (life.id == coordinator_id && life.alive()) {
       life.endpoint = control_;
+      life.ready = now();
       life.incarnation = Incarnation{json.value("incarnation", std::uint64_t{0})};
     }
   }
@@ -134,7 +156,7 @@ void Launcher::turn() {
     loop.add(
         coordinator_->ref(), [this] { coordinator_->flush(); }, [this] { return coordinator_->has_unsent(); });
   }
-  loop.wait_until(std::min(phase_deadline_, coordinator_ ? next_poll_ : time_never));
+  loop.wait_until(std::min({phase_deadline_, coordinator_ ? next_poll_ : time_never, faults_.next_deadline()}));
 
   while (const int signal = signals_.take()) {
     on_signal(signal);
@@ -146,6 +168,7 @@ void Launcher::turn() {
   while (coordinator_ && coordinator_->receive(message, [](const std::string&) {})) {
     on_message(message);
   }
+  faults_.on_tick(now());
   reap();
   judge_exit();
   if (coordinator_ && now() >= next_poll_) {
@@ -168,9 +191,15 @@ void Launcher::on_signal(int signal) {
 }
 
 void Launcher::on_message(const Message& message) {
-  const auto* status = std::get_if<Status>(&message.body);
-  if (status != nullptr && message.envelope.role == Role::coordinator) {
+  if (message.envelope.role != Role::coordinator) {
+    return;
+  }
+  if (const auto* status = std::get_if<Status>(&message.body)) {
     on_status(*status);
+  } else if (const auto* refused = std::get_if<Refused>(&message.body)) {
+    on_drain_answer(message.envelope.request, refused->text);
+  } else if (std::holds_alternative<Ack>(message.body)) {
+    on_drain_answer(message.envelope.request, "");
   }
 }
 
@@ -180,6 +209,10 @@ void Launcher::on_status(const Status& status) {
     reporter_.on_event(fmt::format("view {}: {}", seen_epoch_.value, status.view.cause));
   }
   last_status_ = StatusSample{status, now()};
+  failures_.see(status, last_status_->at);
+  if (!std::exchange(poll_answered_, true) && is_watchful()) {
+    next_poll_ = std::min(next_poll_, last_poll_ + watchful_poll_interval);
+  }
   reporter_.on_status(last_status_->at, status);
   bool changed = learn(lives_, status);
   for (const ProcessStatus& process : status.processes) {
@@ -192,6 +225,10 @@ void Launcher::on_status(const Status& status) {
   if (changed) {
     write_processes();
   }
+  name_endpoints(status);
+  help_self_kills(status);
+  keep_progress(status);
+  faults_.on_status(now(), status);
 }
 
 void Launcher::carry_out(const LauncherOrder& order) {
@@ -199,54 +236,74 @@ void Launcher::carry_out(const LauncherOrder& order) {
   if (is_over()) {
     return;
   }
-  if (order.count == 0) {
-    kill(order.id);
-  } else {
+  if (order.count > 0) {
     add(order.role, order.count);
+    return;
   }
+  const bool there = send_signal(order.id, SIGKILL);
+  reporter_.on_event(fmt::format("{} {}", order.id, there ? "is killed" : "is not killed: there is no such process"));
 }
 
-void Launcher::add(Role role, std::uint32_t count) {
+std::vector<std::string> Launcher::add(Role role, std::uint32_t count) {
+  std::vector<std::string> ids;
   if (config_.cluster.worker_scope == WorkerScope::server) {
     reporter_.on_event(
         fmt::format("no {} is added: with cluster.worker_scope: server every slice has its server", name_of(role)));
-    return;
+    return ids;
   }
   for (std::uint32_t i = 0; i < count && !is_over(); ++i) {
-    const std::string id = names_.next(role);
-    reporter_.on_event(fmt::format("{} is started", id));
-    start_member({role, id});
+    ids.push_back(names_.next(role));
+    reporter_.on_event(fmt::format("{} is started", ids.back()));
+    start_member({role, ids.back()});
   }
+  write_processes();
+  return ids;
 }
 
-void Launcher::kill(const std::string& id) {
+bool Launcher::send_signal(const std::string& id, int signal) {
   for (const Child& child : children_) {
-    if (lives_[child.life].id == id) {
-      reporter_.on_event(fmt::format("{} is killed", id));
-      child.process.send_signal(SIGKILL);
-      return;
+    Life& life = lives_[child.life];
+    if (life.id == id) {
+      life.killed_here = life.killed_here || signal == SIGKILL;
+      child.process.send_signal(signal);
+      return true;
     }
   }
-  reporter_.on_event(fmt::format("{} is not killed: there is no such process", id));
+  return false;
+}
+
+/// Whether faults have to be timed, and so the status is asked for as fast as it is answered.
+bool Launcher::is_watchful() const {
+  return !config_.faults.empty() || faults_.is_watchful();
 }
 
 void Launcher::poll_status() {
   const bool all_known = std::all_of(lives_.begin(), lives_.end(), [](const Life& life) {
     return !life.alive() || life.incarnation != Incarnation{};
   });
-  next_poll_ = now() + (all_known ? poll_interval : first_poll_interval);
+  last_poll_ = now();
+  next_poll_ = last_poll_ + (all_known ? poll_interval : first_poll_interval);
   if (coordinator_->has_unsent()) {  // it is not there now
     return;
   }
+  poll_answered_ = false;
   send(GetStatus{true, orders_.done()});
+  for (const auto& [id, request] : drains_) {
+    send(Drain{id}, request);
+  }
   if (phase_ == Phase::stopping && (!last_status_ || last_status_->status.state <= RunState::running)) {
     send(StopRun{stop_cause_});
   }
 }
 
-void Launcher::send(Body body) {
+RequestId Launcher::send(Body body) {
   last_request_ = last_request_.next();
-  coordinator_->send({{config_.name, Role::control, "psctl", incarnation_, {}, last_request_}, std::move(body), {}});
+  send(std::move(body), last_request_);
+  return last_request_;
+}
+
+void Launcher::send(Body body, RequestId request) {
+  coordinator_->send({{config_.name, Role::control, "psctl", incarnation_, {}, request}, std::move(body), {}});
 }
 
 }  // namespace ringps

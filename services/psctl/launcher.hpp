@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,14 +13,23 @@
 #include "libps/net/event_loop.hpp"
 #include "libps/net/socket.hpp"
 #include "services/common/role.hpp"
+#include "services/psctl/fault_injector.hpp"
+#include "services/psctl/fault_records.hpp"
 #include "services/psctl/lives.hpp"
 #include "services/psctl/orders.hpp"
 #include "services/psctl/plan.hpp"
 #include "services/psctl/process.hpp"
 #include "services/psctl/progress.hpp"
+#include "services/psctl/relay.hpp"
 #include "services/psctl/run_dir.hpp"
 
 namespace ringps {
+
+/// A status of the coordinator's, and when it came.
+struct StatusSample {
+  Status status;
+  Time at;
+};
 
 /// How a run ended.
 struct Outcome {
@@ -27,7 +37,9 @@ struct Outcome {
   std::string text;  ///< why, unless it is done
   double wall_seconds = 0;
   std::vector<Life> lives;
-  std::optional<StatusSample> last_status;
+  std::vector<SeenFailure> failures;
+  std::vector<Injection> injections;
+  std::vector<ProgressPoint> progress;
 };
 
 /// Not thread-safe. One run per object.
@@ -66,8 +78,15 @@ class Launcher {
   void on_message(const Message& message);
   void on_status(const Status& status);
   void carry_out(const LauncherOrder& order);
-  void add(Role role, std::uint32_t count);
-  void kill(const std::string& id);
+  std::vector<std::string> add(Role role, std::uint32_t count);
+  bool send_signal(const std::string& id, int signal);
+
+  FaultInjector::Hands hands();
+  bool lead_connections();
+  void name_endpoints(const Status& status);
+  void help_self_kills(const Status& status);
+  void keep_progress(const Status& status);
+  void on_drain_answer(RequestId request, const std::string& refusal);
   void reap();
   void on_end(Life& life);
   void on_death(const Life& life);
@@ -81,7 +100,9 @@ class Launcher {
   void enter(Phase phase, Duration patience);
   void escalate();
   void poll_status();
-  void send(Body body);
+  bool is_watchful() const;
+  RequestId send(Body body);
+  void send(Body body, RequestId request);
   void write_processes();
   Outcome outcome() const;
   bool is_over() const { return phase_ >= Phase::stopping; }
@@ -100,7 +121,11 @@ class Launcher {
   std::map<std::string, RestartBudget> budgets_;
   OrderBook orders_;
   NameSource names_;
-  std::map<std::string, std::size_t> lives_of_;  ///< how many each id has had
+  FaultInjector faults_;
+  std::unique_ptr<Relay> relay_;              ///< null: connections are direct
+  std::map<std::string, std::string> named_;  ///< id by endpoint, as the relay knows them
+  std::map<std::string, RequestId> drains_;   ///< asked for by faults, and not yet answered
+  std::vector<ProgressPoint> progress_;       ///< what statuses have said
   std::optional<DealerSocket> coordinator_;
   std::string control_;   ///< the coordinator's endpoint, once it is known
   FileDescriptor ready_;  ///< from which the coordinator's first word comes
@@ -110,6 +135,8 @@ class Launcher {
   Time phase_deadline_;
   Time next_poll_;
   RequestId last_request_;
+  Time last_poll_;
+  bool poll_answered_ = false;
   std::string stop_cause_;
   std::optional<ExitCode> code_;  ///< set by the first thing that decides how the run ends
   std::string text_;
@@ -117,6 +144,7 @@ class Launcher {
   std::optional<Life> doubtful_exit_;  ///< of a member, with an error, until it is known whether the run was over
   Epoch seen_epoch_;
   std::optional<StatusSample> last_status_;
+  FailureLog failures_;
 };
 
 }  // namespace ringps

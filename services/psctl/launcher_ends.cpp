@@ -81,6 +81,7 @@ void Launcher::on_end(Life& life) {
     if (const auto text = read_text(run_dir_.last_status(), last_status_bytes_max)) {
       if (auto status = parse_status(*text)) {
         last_status_ = StatusSample{std::move(*status), life.end->at};
+        failures_.see(last_status_->status, last_status_->at);
       }
     }
     if (life.end->exit != ProcessExit{false, exit_done}) {
@@ -197,6 +198,9 @@ void Launcher::enter(Phase phase, Duration patience) {
   if (phase == Phase::running && timeout_ms > 0) {
     phase_deadline_ = started_ + std::chrono::milliseconds(timeout_ms);
   }
+  if (phase >= Phase::stopping) {
+    faults_.finish(now());  // who is paused or cut off could not follow
+  }
   if (phase >= Phase::terminating) {
     for (const Child& child : children_) {
       child.process.send_signal(phase == Phase::terminating ? SIGTERM : SIGKILL);
@@ -237,7 +241,8 @@ void Launcher::write_processes() {
 }
 
 Outcome Launcher::outcome() const {
-  Outcome outcome{code_.value_or(exit_done), text_, seconds(now() - started_), lives_, last_status_};
+  Outcome outcome{code_.value_or(exit_done), text_,    seconds(now() - started_), lives_, failures_.all(),
+                  faults_.injections(),      progress_};
   // A process that meets what no retry can mend tells the coordinator, which ends the run: its words are the reason.
   if (outcome.code == exit_run_failed && last_status_ && last_status_->status.state == RunState::failed) {
     outcome.text = last_status_->status.text;

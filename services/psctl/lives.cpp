@@ -1,19 +1,12 @@
 #include "services/psctl/lives.hpp"
 
-#include <spdlog/fmt/fmt.h>
-
 #include <algorithm>
-#include <csignal>
-#include <cstring>
 #include <map>
 #include <nlohmann/json.hpp>
 
 #include "services/common/status_json.hpp"
 
 namespace ringps {
-namespace {
-
-/// The life that a member of this incarnation is: incarnations are the microseconds at which they began.
 const Life* life_of(const std::vector<Life>& lives, const std::string& id, Incarnation incarnation) {
   for (const Life& life : lives) {
     const bool began_before = life.started_unix_us <= incarnation.value;
@@ -25,74 +18,10 @@ const Life* life_of(const std::vector<Life>& lives, const std::string& id, Incar
   return nullptr;
 }
 
-std::string cause_of(const Life& life) {
-  if (life.end->exit.code == SIGKILL) {
-    return "kill";
-  }
-  const char* name = sigabbrev_np(life.end->exit.code);
-  return name != nullptr ? fmt::format("SIG{}", name) : fmt::format("signal {}", life.end->exit.code);
-}
-
-FaultRecord record_of(const Life& life) {
-  FaultRecord record{cause_of(life), life.id, life.kill_at.value_or(0), {}, {}, 0, false};
-  record.scheduled = life.kill_at.has_value() && life.end->exit.code == SIGKILL;
-  return record;
-}
-
-void add_failure(const FailureStatus& failure, const StatusSample& sample, const Life* life, FaultRecord& record) {
-  const auto moment = [&](double age_s) {
-    return sample.at - std::chrono::duration_cast<Duration>(std::chrono::duration<double>(age_s));
-  };
-  const Time died = life != nullptr && life->died() ? life->end->at : moment(failure.last_heard_age);
-  const auto since_death = [&](double age_s) { return std::max(seconds(moment(age_s) - died), 0.0); };
-  record.detected_after_s = since_death(failure.removed_age);
-  if (failure.recovered_age >= 0) {
-    record.recovered_after_s = since_death(failure.recovered_age);
-  }
-  record.iterations_replayed = failure.iterations_replayed;
-  if (!record.scheduled) {
-    record.iteration = failure.iteration.value;
-  }
-}
-
-}  // namespace
-
-std::vector<FaultRecord> fault_records(const std::vector<Life>& lives, const std::optional<StatusSample>& last) {
-  std::vector<std::pair<Time, FaultRecord>> timed;
-  const auto failure_of = [&](const Life& life) -> const FailureStatus* {
-    if (last) {
-      for (const FailureStatus& failure : last->status.failures) {
-        if (life_of(lives, failure.id, failure.incarnation) == &life) {
-          return &failure;
-        }
-      }
-    }
-    return nullptr;
-  };
-  for (const Life& life : lives) {
-    if (!life.died()) {
-      continue;
-    }
-    timed.emplace_back(life.end->at, record_of(life));
-    if (const FailureStatus* failure = failure_of(life)) {
-      add_failure(*failure, *last, &life, timed.back().second);
-    }
-  }
-  for (const FailureStatus& failure : last ? last->status.failures : std::vector<FailureStatus>{}) {
-    const Life* life = life_of(lives, failure.id, failure.incarnation);
-    if (life == nullptr || !life->died()) {
-      FaultRecord record{"silence", failure.id, 0, {}, {}, 0, false};
-      add_failure(failure, *last, life, record);
-      const auto age = std::chrono::duration<double>(failure.last_heard_age);
-      timed.emplace_back(last->at - std::chrono::duration_cast<Duration>(age), record);
-    }
-  }
-  std::stable_sort(timed.begin(), timed.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-  std::vector<FaultRecord> records;
-  for (auto& [time, record] : timed) {
-    records.push_back(std::move(record));
-  }
-  return records;
+std::size_t self_kills_fired(const std::vector<Life>& lives, const std::string& id) {
+  return static_cast<std::size_t>(std::count_if(lives.begin(), lives.end(), [&](const Life& life) {
+    return life.id == id && life.kill_at && life.died() && !life.killed_here;
+  }));
 }
 
 bool learn(std::vector<Life>& lives, const Status& status) {

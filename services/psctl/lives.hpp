@@ -1,4 +1,4 @@
-// The lives of a run's processes, as the launcher has seen them, and what they say about faults. Pure.
+// The lives of a run's processes, as the launcher has seen them, and which of them are started again. Pure.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +23,9 @@ struct Life {
   Incarnation incarnation;  ///< 0 until it is known
   std::uint64_t started_unix_us = 0;
   std::optional<std::uint64_t> kill_at;  ///< the iteration at which it is to kill itself
+  std::optional<Time> kill_due;          ///< when that iteration was first known to be complete
+  bool killed_here = false;              ///< the launcher has killed it, for another reason
+  std::optional<Time> ready;             ///< of a coordinator: when it said where it listens
 
   struct End {
     ProcessExit exit;
@@ -36,24 +39,11 @@ struct Life {
   bool died() const { return end && end->exit.signalled && !end->asked; }
 };
 
-/// A status of the coordinator's, and when it came.
-struct StatusSample {
-  Status status;
-  Time at;
-};
+/// The life that a member of this incarnation is: incarnations are the microseconds at which they began. Null: none.
+const Life* life_of(const std::vector<Life>& lives, const std::string& id, Incarnation incarnation);
 
-struct FaultRecord {
-  std::string what;  ///< "kill", another signal's name, or "silence" of a process that went on living
-  std::string whom;
-  std::uint64_t iteration = 0;              ///< at which it was scheduled, else the newest known then
-  std::optional<double> detected_after_s;   ///< from its death to the view without it
-  std::optional<double> recovered_after_s;  ///< from its death to the first iteration in a later view
-  std::uint64_t iterations_replayed = 0;
-  bool scheduled = false;
-};
-
-/// Puts together what the launcher knows of deaths and what the coordinator knows of failures, in order of time.
-std::vector<FaultRecord> fault_records(const std::vector<Life>& lives, const std::optional<StatusSample>& last);
+/// How many lives of `id` have ended at the iteration at which they were to kill themselves.
+std::size_t self_kills_fired(const std::vector<Life>& lives, const std::string& id);
 
 /// Takes over what the status knows of living processes; whether anything has changed.
 bool learn(std::vector<Life>& lives, const Status& status);

@@ -126,7 +126,7 @@ std::vector<std::string> CommandLines::coordinator(const std::string& bind, int 
 }
 
 std::vector<std::string> CommandLines::member(const MemberName& member, const std::string& coordinator,
-                                              std::optional<std::uint64_t> kill_at) const {
+                                              std::optional<std::uint64_t> kill_at, const std::string& proxy) const {
   const bool server = member.role == Role::server;
   std::vector<std::string> arguments = {(server ? programs_.server : programs_.worker).string(),
                                         "--config",
@@ -139,6 +139,9 @@ std::vector<std::string> CommandLines::member(const MemberName& member, const st
                                         run_dir_};
   if (server) {
     arguments.insert(arguments.end(), {"--bind", bind_endpoint(member.id)});
+  }
+  if (!proxy.empty()) {
+    arguments.insert(arguments.end(), {"--proxy", proxy});
   }
   if (kill_at) {
     arguments.insert(arguments.end(), {"--kill-at", std::to_string(*kill_at)});

@@ -49,8 +49,9 @@ class CommandLines {
 
   /// `bind`: where an earlier life of it listened, or empty.
   std::vector<std::string> coordinator(const std::string& bind, int ready_descriptor) const;
+  /// `proxy`: through which it is to connect, or empty.
   std::vector<std::string> member(const MemberName& member, const std::string& coordinator,
-                                  std::optional<std::uint64_t> kill_at) const;
+                                  std::optional<std::uint64_t> kill_at, const std::string& proxy = "") const;
   /// Where `id` listens; port 0: the system chooses.
   std::string bind_endpoint(const std::string& id) const;
 

@@ -80,7 +80,8 @@ class Relay::Impl {
   };
   struct Quit {};
   using Order = std::variant<Listen, Name, std::vector<LinkFault>, Quit>;
-  Mailbox<Order> orders_;
+
+  void put(Order order) { orders_.put(std::move(order)); }
 
  private:
   /// What an event belongs to: an order, a proxy, or one side of a connection.
@@ -102,6 +103,7 @@ class Relay::Impl {
   void set_links(RelayConnection& connection) const;
 
   const FileDescriptor epoll_;
+  Mailbox<Order> orders_;
   std::mutex proxies_mutex_;
   std::map<std::string, std::string> proxies_;  ///< address by id; guarded by the mutex
 
@@ -231,11 +233,11 @@ Result<std::string> Relay::proxy_for(const std::string& id) {
 }
 
 void Relay::name(const std::string& endpoint, const std::string& id) {
-  impl_->orders_.put(Impl::Name{endpoint, id});
+  impl_->put(Impl::Name{endpoint, id});
 }
 
 void Relay::set_faults(std::vector<LinkFault> faults) {
-  impl_->orders_.put(std::move(faults));
+  impl_->put(std::move(faults));
 }
 
 }  // namespace ringps

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <memory>
 #include <utility>
 
@@ -37,10 +38,13 @@ bool RelayConnection::advance(Time now) {
   if (state_ == State::asked && !hear_request()) {
     return false;
   }
-  if (state_ == State::held && !links_[0].cut && !links_[1].cut && !connect()) {
+  if ((state_ == State::held || state_ == State::connecting) && !client_is_there()) {
     return false;
   }
-  if (state_ == State::connecting && ends_[server].writable && !finish_connect()) {
+  if (state_ == State::held && !links_[0].cut && !links_[1].cut && now >= next_try_) {
+    connect(now);
+  }
+  if (state_ == State::connecting && ends_[server].writable && !finish_connect(now)) {
     return false;
   }
   if (state_ != State::open) {
@@ -52,7 +56,8 @@ bool RelayConnection::advance(Time now) {
 }
 
 Time RelayConnection::next_deadline() const {
-  return std::min(pipes_[0].next_deadline(), pipes_[1].next_deadline());
+  const bool tries_again = state_ == State::held && !links_[0].cut && !links_[1].cut;
+  return tries_again ? next_try_ : std::min(pipes_[0].next_deadline(), pipes_[1].next_deadline());
 }
 
 /// More of the handshake. False: the client has gone, or talks too much.
@@ -106,34 +111,57 @@ bool RelayConnection::hear_request() {
   return true;
 }
 
-bool RelayConnection::connect() {
+/// Before it is connected a client has nothing to say but that it goes.
+bool RelayConnection::client_is_there() {
+  char byte = 0;
+  if (!ends_[client].readable) {
+    return true;
+  }
+  ends_[client].readable = false;
+  const ssize_t got = recv(ends_[client].socket.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return got > 0 || (got < 0 && errno == EAGAIN);
+}
+
+void RelayConnection::connect(Time now) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
   if (getaddrinfo(wanted_.host.c_str(), std::to_string(wanted_.port).c_str(), &hints, &found) != 0) {
-    return false;
+    try_later(now);
+    return;
   }
   const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> address(found, freeaddrinfo);
   FileDescriptor socket(::socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (socket.get() < 0 ||
       (::connect(socket.get(), address->ai_addr, address->ai_addrlen) != 0 && errno != EINPROGRESS)) {
-    return false;
+    try_later(now);
+    return;
   }
   send_at_once(socket.get());
   new_socket_ = socket.get();
   ends_[server].socket = std::move(socket);
   state_ = State::connecting;
-  return true;
 }
 
-bool RelayConnection::finish_connect() {
+/// The relay tries, not the client: libzmq 4.3.4 aborts the process when a socket is closed while it waits to try a
+/// proxy once more.
+void RelayConnection::try_later(Time now) {
+  constexpr Duration try_interval = std::chrono::milliseconds(20);
+  next_try_ = now + try_interval;
+  ends_[server] = {};
+  new_socket_ = -1;
+  state_ = State::held;
+}
+
+bool RelayConnection::finish_connect(Time now) {
   int error = 0;
   socklen_t size = sizeof error;
   if (getsockopt(ends_[server].socket.get(), SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0) {
-    return false;  // the client tries again by itself
+    try_later(now);
+    return true;
   }
   state_ = State::open;
-  ends_[client].readable = true;  // it may have spoken in the same breath
+  ends_[client].readable = true;  // it may have spoken meanwhile
   return answer(socks::connected_answer);
 }
 

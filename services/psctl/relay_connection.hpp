@@ -37,8 +37,10 @@ class RelayConnection {
   bool answer(std::string_view text) const;
   bool greet();
   bool hear_request();
-  bool connect();
-  bool finish_connect();
+  bool client_is_there();
+  void connect(Time now);
+  bool finish_connect(Time now);
+  void try_later(Time now);
 
   const std::string client_id_;
   std::array<RelayEnd, 2> ends_;
@@ -48,6 +50,7 @@ class RelayConnection {
   std::string received_;
   socks::Destination wanted_;
   std::string destination_;
+  Time next_try_;  ///< while the server cannot be reached
   int new_socket_ = -1;
 };
 

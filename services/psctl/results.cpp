@@ -24,8 +24,13 @@ ordered_json fault_json(const FaultRecord& fault) {
           {"iteration", fault.iteration},
           {"detected_after", json_of(fault.detected_after_s)},
           {"recovered_after", json_of(fault.recovered_after_s)},
+          {"longest_stall", json_of(fault.longest_stall_s)},
           {"iterations_replayed", fault.iterations_replayed},
-          {"scheduled", fault.scheduled}};
+          {"updates_lost", fault.updates_lost},
+          {"scheduled", fault.scheduled},
+          {"random", fault.random},
+          {"took_place", fault.not_done.empty()},
+          {"why_not", fault.not_done.empty() ? ordered_json() : ordered_json(fault.not_done)}};
 }
 
 ordered_json life_json(const Life& life) {
@@ -102,18 +107,6 @@ ordered_json results_json(const RunRecord& record) {
           {"version", RINGPS_VERSION}};
 }
 
-std::string to_string(const FaultRecord& fault) {
-  std::string text = fmt::format("{} ({}) at iteration {}", fault.whom, fault.what, fault.iteration);
-  if (!fault.detected_after_s) {
-    return text + ": nobody had to notice";
-  }
-  text += fmt::format(": noticed after {:.3f} s", *fault.detected_after_s);
-  if (fault.recovered_after_s) {
-    text += fmt::format(", training again after {:.3f} s", *fault.recovered_after_s);
-  }
-  return text + fmt::format(", {} iterations replayed", fault.iterations_replayed);
-}
-
 std::string summary(const RunRecord& record) {
   const RunFigures figures = figures_of(record);
   std::string text = fmt::format("{}: {} iterations in {:.1f} s ({:.0f} per second while training)\n", record.end,
@@ -121,7 +114,7 @@ std::string summary(const RunRecord& record) {
   text += fmt::format("accuracy      {} at the end, {} at best\n", percent(figures.final_accuracy),
                       percent(figures.best_accuracy));
   for (std::size_t i = 0; i < record.faults.size(); ++i) {
-    text += fmt::format("{:<13} {}\n", i == 0 ? "failed" : "", to_string(record.faults[i]));
+    text += fmt::format("{:<13} {}\n", i == 0 ? "faults" : "", to_string(record.faults[i]));
   }
   if (record.final_weights_sha256) {
     text += fmt::format("weights       {}\n", *record.final_weights_sha256);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "libps/config/config.hpp"
+#include "services/psctl/fault_records.hpp"
 #include "services/psctl/lives.hpp"
 #include "services/psctl/metrics.hpp"
 
@@ -33,9 +34,6 @@ struct RunFigures {
 
 RunFigures figures_of(const RunRecord& record);
 nlohmann::ordered_json results_json(const RunRecord& record);
-
-/// "server1 (kill) at iteration 1500: noticed after 0.012 s, training again after 0.045 s, 250 iterations replayed"
-std::string to_string(const FaultRecord& fault);
 
 /// A few lines without where things lie.
 std::string summary(const RunRecord& record);

@@ -43,7 +43,7 @@ Result<Config> load(const RunOptions& options, const Overrides& overrides) {
 }
 
 int dry_run(const Config& config, const std::string& run_dir) {
-  const auto located = locate_inputs(config);
+  const auto located = locate_inputs(config, run_dir.empty() ? config.output.run_dir : run_dir);
   if (!located) {
     return complain(located.error(), exit_usage);
   }

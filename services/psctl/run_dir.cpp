@@ -17,7 +17,8 @@ constexpr const char* lock_name = ".psctl.lock";
 constexpr const char* entries_of_a_run[] = {"config.yaml",
                                             "logs",
                                             "processes.json",
-                                            "checkpoints",
+                                            RunDir::checkpoints_name,
+                                            RunDir::earlier_checkpoints_name,
                                             "metrics.jsonl",
                                             "results.json",
                                             "curve.svg",
@@ -32,18 +33,47 @@ constexpr const char* entries_of_a_run[] = {"config.yaml",
 /// Numbers of runs in one folder: a bound for the search of a free one.
 constexpr int runs_max = 1'000'000;
 
+/// Moves a checkpoint of the earlier run out of the new one's way, together with the others of it. Returns where it is
+/// then; `resume` itself where it lies elsewhere.
+Result<fs::path> set_aside(const fs::path& path, const fs::path& resume) {
+  const fs::path below = resume.lexically_relative(fs::absolute(path).lexically_normal());
+  if (resume.empty() || below.empty() || *below.begin() == ".." || *below.begin() == RunDir::earlier_checkpoints_name) {
+    return resume;
+  }
+  if (*below.begin() != RunDir::checkpoints_name) {
+    return Error{fmt::format("{} lies in the folder of the run, {}, which would be emptied; choose another --run-dir",
+                             resume.string(), path.string())};
+  }
+  const fs::path earlier = path / RunDir::earlier_checkpoints_name;
+  std::error_code error;
+  fs::remove_all(earlier, error);
+  if (!error) {
+    fs::rename(path / RunDir::checkpoints_name, earlier, error);
+  }
+  if (error) {
+    return Error{
+        fmt::format("{}: cannot set the checkpoints of the earlier run aside: {}", path.string(), error.message())};
+  }
+  return fs::absolute(earlier / below.lexically_relative(RunDir::checkpoints_name)).lexically_normal();
+}
+
+bool lies_in(const fs::path& inner, const fs::path& outer) {
+  const fs::path below = inner.lexically_relative(fs::absolute(outer).lexically_normal());
+  return !below.empty() && *below.begin() != "..";
+}
+
 }  // namespace
 
-Result<RunDir> RunDir::create(const fs::path& path, const std::string& name) {
+Result<RunDir> RunDir::create(const fs::path& path, const std::string& name, const fs::path& resume) {
   if (!path.empty()) {
-    return claim(path);
+    return claim(path, resume);
   }
   for (int n = 1; n < runs_max; ++n) {
     const fs::path candidate = fs::path("runs") / fmt::format("{}-{}", name, n);
     std::error_code error;
     fs::create_directories(candidate.parent_path(), error);
     if (!error && fs::create_directory(candidate, error)) {  // false if it is there already
-      return claim(candidate);
+      return claim(candidate, resume);
     }
     if (error && error != std::errc::file_exists) {
       return Error{fmt::format("{}: cannot make the folder of the run: {}", candidate.string(), error.message())};
@@ -52,7 +82,7 @@ Result<RunDir> RunDir::create(const fs::path& path, const std::string& name) {
   return Error{"runs: all numbers are taken; choose a folder with --run-dir"};
 }
 
-Result<RunDir> RunDir::claim(const fs::path& path) {
+Result<RunDir> RunDir::claim(const fs::path& path, const fs::path& resume) {
   std::error_code error;
   fs::create_directories(path, error);
   if (error || !fs::is_directory(path)) {
@@ -70,7 +100,14 @@ Result<RunDir> RunDir::claim(const fs::path& path) {
   if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
     return Error{fmt::format("{}: another run is going on there; choose another --run-dir", path.string())};
   }
+  auto resumed = set_aside(path, resume);
+  if (!resumed) {
+    return resumed.failure();
+  }
   for (const char* entry : entries_of_a_run) {
+    if (lies_in(*resumed, path / entry)) {
+      continue;
+    }
     fs::remove_all(path / entry, error);
     if (error) {
       return Error{
@@ -81,7 +118,7 @@ Result<RunDir> RunDir::claim(const fs::path& path) {
   if (error) {
     return Error{fmt::format("{}: cannot make the folder of the logs: {}", (path / "logs").string(), error.message())};
   }
-  return RunDir(fs::absolute(path).lexically_normal(), std::move(lock));
+  return RunDir(fs::absolute(path).lexically_normal(), std::move(lock), std::move(*resumed));
 }
 
 }  // namespace ringps

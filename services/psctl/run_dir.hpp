@@ -14,15 +14,23 @@ namespace fs = std::filesystem;
 
 class RunDir {
  public:
+  static constexpr const char* checkpoints_name = "checkpoints";
+  /// Those of the run that was here before, where this one goes on from them.
+  static constexpr const char* earlier_checkpoints_name = "earlier-checkpoints";
+
   /// Makes `path`, or where that is empty, the first free runs/<name>-<n>. A folder of an earlier run is emptied of
-  /// what that run wrote; one with other things in it, or of a run that goes on, is refused.
-  static Result<RunDir> create(const fs::path& path, const std::string& name);
+  /// what that run wrote; one with other things in it, or of a run that goes on, is refused. `resume`: the absolute
+  /// path of a checkpoint, which is kept where it lies in the folder (see resumed()); or empty.
+  static Result<RunDir> create(const fs::path& path, const std::string& name, const fs::path& resume = {});
+
+  /// Where the checkpoint to go on from lies now; empty: there is none.
+  const fs::path& resumed() const { return resumed_; }
 
   const fs::path& path() const { return path_; }
   fs::path config() const { return path_ / "config.yaml"; }
   fs::path log(const std::string& id) const { return path_ / "logs" / (id + ".log"); }
   fs::path processes() const { return path_ / "processes.json"; }
-  fs::path checkpoints() const { return path_ / "checkpoints"; }
+  fs::path checkpoints() const { return path_ / checkpoints_name; }
   fs::path metrics() const { return path_ / "metrics.jsonl"; }
   fs::path last_status() const { return path_ / last_status_name; }
   fs::path results() const { return path_ / "results.json"; }
@@ -30,11 +38,13 @@ class RunDir {
   fs::path fault_free() const { return path_ / "fault-free"; }
 
  private:
-  RunDir(fs::path path, FileDescriptor lock) : path_(std::move(path)), lock_(std::move(lock)) {}
-  static Result<RunDir> claim(const fs::path& path);
+  RunDir(fs::path path, FileDescriptor lock, fs::path resumed)
+      : path_(std::move(path)), lock_(std::move(lock)), resumed_(std::move(resumed)) {}
+  static Result<RunDir> claim(const fs::path& path, const fs::path& resume);
 
   fs::path path_;
   FileDescriptor lock_;  ///< held while this process works in the folder
+  fs::path resumed_;
 };
 
 }  // namespace ringps

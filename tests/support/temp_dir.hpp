@@ -10,8 +10,8 @@ namespace ringps {
 
 class TempDir {
  public:
-  TempDir() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "ringps-test-XXXXXX").string();
+  explicit TempDir(const std::filesystem::path& above = std::filesystem::temp_directory_path()) {
+    std::string pattern = (above / "ringps-test-XXXXXX").string();
     if (::mkdtemp(pattern.data()) == nullptr) {
       throw std::runtime_error("cannot make a folder " + pattern);
     }

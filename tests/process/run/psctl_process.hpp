@@ -49,13 +49,12 @@ class Psctl {
   std::string output() const;
 
   // These fail the test if psctl ends before, or after a minute.
+  void wait_until(const std::function<bool()>& holds) const;
   void wait_for_output(const std::string& text) const;
   /// Until the run in `run_dir` has come to an iteration. Returns the status of that moment.
   Status wait_for_iteration(const std::filesystem::path& run_dir, std::uint64_t iteration) const;
 
  private:
-  void wait_until(const std::function<bool()>& holds) const;
-
   std::filesystem::path log_;
   ChildProcess process_;
 };

@@ -1,6 +1,7 @@
 // What workers have asked servers for: an answer is judged by the request that it answers.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <tuple>
@@ -17,6 +18,7 @@ class Requests {
   struct Request {
     Iteration iteration;
     std::vector<BlockRun> runs;
+    bool follow = false;  ///< every version from `iteration` on is asked for
   };
 
   /// A message has come to a server's process by the connection `from`.
@@ -24,7 +26,13 @@ class Requests {
     std::visit(
         [&]<class T>(const T& body) {
           if constexpr (std::is_same_v<T, Push> || std::is_same_v<T, PushPull> || std::is_same_v<T, Pull>) {
-            requests_[{server.index, server.life, from, message.envelope.request}] = {body.iteration, body.runs};
+            Request& request = requests_[{server.index, server.life, from, message.envelope.request}];
+            const Iteration before = request.follow ? request.iteration : body.iteration;
+            request = {body.iteration, body.runs};
+            if constexpr (std::is_same_v<T, Pull>) {
+              request.follow = body.follow;
+              request.iteration = body.follow ? std::min(before, body.iteration) : body.iteration;
+            }
           }
         },
         message.body);

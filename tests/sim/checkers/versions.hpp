@@ -86,7 +86,8 @@ class ExactVersion : public Checker {
 
   void is_exact(const Host& host, const Shard& shard, const Shard::Reply& reply, Iteration iteration) const {
     const auto* asked = evidence_.requests.find(host, reply.to, reply.message.envelope.request);
-    const bool expected = asked != nullptr && (asked->iteration == iteration || asked->iteration == newest_version);
+    const bool expected = asked != nullptr && (asked->iteration == iteration || asked->iteration == newest_version ||
+                                               (asked->follow && asked->iteration <= iteration));
     if (!expected || iteration > shard.newest()) {
       violated(promise, host.name + " answers " + reply.to + " with version " + std::to_string(iteration.value) +
                             ", which it has not or which was not asked for");

@@ -27,7 +27,7 @@ TEST_CASE("every file in configs loads, and no two have the same name") {
       names.push_back(file(std::filesystem::relative(entry.path(), folder)).name);
     }
   }
-  CHECK(names.size() >= 7);
+  CHECK(names.size() >= 8);
   std::sort(names.begin(), names.end());
   CHECK(std::adjacent_find(names.begin(), names.end()) == names.end());
 }
@@ -37,6 +37,14 @@ TEST_CASE("the quick start needs no data, kills a server half-way and compares w
   CHECK(config.data.kind == DataConfig::Kind::synthetic);
   CHECK(config.faults.size() == 1);
   CHECK(config.faults[0].at_iteration == config.train.iterations / 2);
+  CHECK(config.verify.fault_free);
+}
+
+TEST_CASE("the rehearsal of faults shows kinds of all sorts and needs no data") {
+  const Config config = file("faults.yaml");
+  CHECK(config.data.kind == DataConfig::Kind::synthetic);
+  CHECK(config.faults.size() >= 10);
+  CHECK(config.random_faults.any());
   CHECK(config.verify.fault_free);
 }
 

@@ -433,5 +433,89 @@ TEST_CASE("a worker without slices follows where others may be raced, and waits 
   CHECK(idle.client.waiting_for() == "a slice to compute");
 }
 
+/// worker0 computes for server0's blocks and follows those of server1.
+class FollowerTest : public ClientTest {
+ public:
+  FollowerTest() : ClientTest(job_of_two()) {
+    view(make_view(job, 1, 2, 2));
+    for (const auto& pull : sent()) {
+      values(pull, 0, 1.0F);
+    }
+    for (const auto& send : sent()) {
+      if (std::holds_alternative<Pull>(send.message.body)) {
+        follow.push_back(send);
+      }
+    }
+  }
+  static JobSpec job_of_two() {
+    JobSpec job = small_job();
+    job.tensors = {{"a", {40}, {1.0F, 1.0F}}};
+    job.servers = 2;
+    job.virtual_nodes = 100;
+    job.worker_scope = WorkerScope::server;
+    return job;
+  }
+  /// Own servers' answers to this worker's gradient.
+  void train(std::uint64_t version) {
+    contribute(*client.next_task(), 0.5F);
+    for (const auto& push : sent()) {
+      values(push, version, 2.0F);
+    }
+  }
+
+  std::vector<ClientCore::Send> follow;
+};
+
+TEST_CASE("a server to which a worker does not contribute is asked once and answers every version") {
+  FollowerTest t;
+  REQUIRE(t.follow.size() == 1);
+  CHECK(body<Pull>(t.follow[0]).follow);
+  t.train(1);
+  t.values(t.follow[0], 1, 3.0F);
+  CHECK(t.client.version() == Iteration{1});
+  CHECK(t.sent().empty());  // nobody is asked again
+  t.train(2);
+  t.values(t.follow[0], 2, 4.0F);
+  CHECK(t.client.version() == Iteration{2});
+}
+
+TEST_CASE("an answer that comes a step early is kept for the next iteration") {
+  FollowerTest t;
+  t.values(t.follow[0], 1, 3.0F);
+  t.values(t.follow[0], 2, 4.0F);
+  CHECK(t.client.version() == Iteration{0});
+  t.train(1);
+  CHECK(t.client.version() == Iteration{1});
+  t.train(2);
+  CHECK(t.client.version() == Iteration{2});
+  CHECK(std::count(t.reached().back().weights.values->begin(), t.reached().back().weights.values->end(), 4.0F) ==
+        static_cast<std::ptrdiff_t>(t.elements(t.follow[0])));
+}
+
+TEST_CASE("an early answer from before a new start is not taken for a later version") {
+  FollowerTest t;
+  t.values(t.follow[0], 1, 3.0F);
+  t.values(t.follow[0], 2, 4.0F);  // early: version 2
+  t.contribute(*t.client.next_task(), 0.5F);
+  t.answer(t.sent().at(0), Refused{RefusalReason::version_gone, "gone"});
+  const auto pulls = t.sent();
+  REQUIRE(pulls.size() == 2);
+  for (const auto& pull : pulls) {
+    t.values(pull, 5, 9.0F);
+  }
+  REQUIRE(t.client.version() == Iteration{5});
+  t.train(6);
+  CHECK(t.client.version() == Iteration{5});  // server1's version 6 has not come
+}
+
+TEST_CASE("a lost answer to a request that follows is asked for again, under the same request") {
+  FollowerTest t;
+  t.train(1);
+  t.wait(t.job.timeouts.request_timeout);
+  REQUIRE(t.sent().size() == 1);
+  CHECK(t.sent()[0].message.envelope.request == t.follow[0].message.envelope.request);
+  CHECK(body<Pull>(t.sent()[0]).iteration == Iteration{1});
+}
+
 }  // namespace
 }  // namespace ringps

@@ -249,5 +249,18 @@ TEST_CASE("a coordinator that is started again after the last checkpoint ends th
   CHECK(t.coordinator.state() == RunState::completed);
 }
 
+TEST_CASE("time in which the coordinator itself stood still is nobody's silence") {
+  CoordinatorTest t(two_servers());
+  t.form();
+  t.wait(milliseconds(100), {"server0", "server1", "worker0", "worker1"});
+  t.effects.clear();
+  t.now += t.job.timeouts.failure_timeout * 3;
+  t.coordinator.on_tick(t.now, t.effects);
+  CHECK(t.has_server("server0"));
+  t.wait(t.job.timeouts.failure_timeout * 2, {"server1", "worker0", "worker1"});  // but silence afterwards is
+  CHECK_FALSE(t.has_server("server0"));
+  CHECK(t.has_server("server1"));
+}
+
 }  // namespace
 }  // namespace ringps

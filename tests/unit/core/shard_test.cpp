@@ -385,5 +385,34 @@ TEST_CASE("whoever asks is told which slices an iteration lacks, and a race's se
   CHECK(t.shard.counters().duplicates == 3);
 }
 
+TEST_CASE("a request that follows is answered with every version, and a repeated one not twice") {
+  ShardTest t;
+  t.view(make_view(t.job, 1, 1, 2));
+  Message follow = t.pull(Iteration{1}, 9);
+  std::get<Pull>(follow.body).follow = true;
+  t.say(follow, "follower");
+  CHECK(t.replies().empty());
+  const auto to_follower = [&] {
+    std::vector<std::uint64_t> versions;
+    for (const auto& reply : t.replies()) {
+      if (reply.message.envelope.request == RequestId{9}) {
+        versions.push_back(std::get<Values>(reply.message.body).iteration.value);
+      }
+    }
+    return versions;
+  };
+  t.iterate(1);
+  CHECK(to_follower() == std::vector<std::uint64_t>{1});
+  t.say(follow, "follower anew");  // an answer was lost
+  CHECK(to_follower() == std::vector<std::uint64_t>{1});
+  t.iterate(2);
+  CHECK(to_follower() == std::vector<std::uint64_t>{2});
+  CHECK(t.shard.load().waiting == 1);
+  for (std::uint64_t iteration = 3; iteration <= t.job.iterations.value; ++iteration) {
+    t.iterate(iteration);
+  }
+  CHECK(t.shard.load().waiting == 0);  // nothing comes after the last version
+}
+
 }  // namespace
 }  // namespace ringps

@@ -9,6 +9,21 @@
 namespace ringps {
 namespace {
 
+/// At iteration 5.
+FaultRecord kill_of(const std::string& id) {
+  FaultRecord record;
+  record.what = "kill";
+  record.whom = id;
+  record.iteration = 5;
+  record.detected_after_s = 0.1;
+  record.recovered_after_s = 0.2;
+  record.longest_stall_s = 0.25;
+  record.rolled_back = id.starts_with("server");
+  record.iterations_replayed = record.rolled_back ? 2 : 0;
+  record.scheduled = true;
+  return record;
+}
+
 /// Iterations 1 to 4, a server dies on its way to 5, 3 to 6 from the checkpoint at 2.
 RunRecord record() {
   RunRecord record;
@@ -21,7 +36,7 @@ RunRecord record() {
     record.metrics.iterations.push_back({2, i, 0.5, 0.25});
   }
   record.metrics.evaluations = {{1, 0, 50, 1}, {1, 4, 95, 0.1}, {2, 3, 70, 0.5}, {2, 6, 90, 0.2}};
-  record.faults = {{"kill", "server1", 5, 0.1, 0.2, 2, true}};
+  record.faults = {kill_of("server1")};
   record.final_weights_sha256 = "abc";
   return record;
 }
@@ -39,6 +54,10 @@ TEST_CASE("results have the lists of the predecessor, and what is known beside t
   CHECK(json["equals_fault_free"].is_null());
   CHECK(json["faults"][0]["whom"] == "server1");
   CHECK(json["faults"][0]["scheduled"] == true);
+  CHECK(json["faults"][0]["longest_stall"] == 0.25);
+  CHECK(json["faults"][0]["updates_lost"] == 0);
+  CHECK(json["faults"][0]["took_place"] == true);
+  CHECK(json["faults"][0]["why_not"].is_null());
   CHECK(json["config"]["name"] == "test");
   CHECK(json.contains("version"));
   CHECK(json.contains("processes"));
@@ -71,7 +90,7 @@ TEST_CASE("a fault that rolled back is marked where its lineage ended, another w
   const auto server = fault_marks(run.faults, ordered);
   REQUIRE(server.size() == 1);
   CHECK(server[0].work == 4);
-  const auto worker = fault_marks({run.faults[0], {"kill", "worker0", 5, 0.1, 0.2, 0, false}}, ordered);
+  const auto worker = fault_marks({run.faults[0], kill_of("worker0")}, ordered);
   REQUIRE(worker.size() == 2);
   CHECK(worker[1].work == 7);
 }
@@ -79,7 +98,7 @@ TEST_CASE("a fault that rolled back is marked where its lineage ended, another w
 TEST_CASE("two servers killed at the same iteration, one life after the other, are marked one behind the other") {
   auto run = record();
   run.metrics.iterations.push_back({3, 5, 0.5, 0.25});
-  run.faults = {{"kill", "server1", 5, 0.1, 0.2, 2, true}, {"kill", "server2", 5, 0.1, 0.2, 2, true}};
+  run.faults = {kill_of("server1"), kill_of("server2")};
   const auto marks = fault_marks(run.faults, lineages(run.metrics));
   REQUIRE(marks.size() == 2);
   CHECK(marks[0].work == 4);

@@ -1,4 +1,5 @@
-#include <cstring>
+#include <cerrno>
+#include <cstdio>
 
 #include "libps/base/sha256.hpp"
 #include "libps/storage/checkpoint_reader.hpp"
@@ -198,7 +199,7 @@ TEST_CASE("pruning keeps the newest checkpoints and what is newer than them, and
   write_bytes(dir / "iteration-0000000030" / fs::path(".server1-7.weights.safetensors.tmp"), "torn");
   REQUIRE(model.write(dir.path(), "server0", {BlockId{0}}, Iteration{60}, true));  // in the making
 
-  const auto deleted = prune(dir.path(), 2);
+  const auto deleted = prune(dir.path(), 2, Iteration{50});
   REQUIRE(deleted);
   CHECK(deleted->size() == 3);
   CHECK(names_in(dir.path()) ==
@@ -209,18 +210,46 @@ TEST_CASE("pruning keeps the newest checkpoints and what is newer than them, and
 TEST_CASE("pruning never deletes the newest checkpoint, nor anything while there is none") {
   const TempDir dir;
   REQUIRE(model.write(dir.path(), "server0", {BlockId{0}}, Iteration{10}, true));
-  CHECK(prune(dir.path(), 1)->empty());
+  CHECK(prune(dir.path(), 1, Iteration{10})->empty());
   model.checkpoint(dir.path(), Iteration{20});
-  REQUIRE(prune(dir.path(), 0));
+  REQUIRE(prune(dir.path(), 0, Iteration{20}));
   CHECK(iterations(dir.path()) == std::vector<std::uint64_t>{20});
-  CHECK(prune(dir / "missing", 1)->empty());
+  CHECK(prune(dir / "missing", 1, Iteration{20})->empty());
+}
+
+TEST_CASE("a checkpoint that was committed but never noted does not push out the last one that was") {
+  const TempDir dir;
+  model.checkpoint(dir.path(), Iteration{40});
+  model.checkpoint(dir.path(), Iteration{60});  // the coordinator died here, and its run went back to 40
+  model.checkpoint(dir.path(), Iteration{50});
+  REQUIRE(prune(dir.path(), 1, Iteration{50}));
+  CHECK(iterations(dir.path()) == std::vector<std::uint64_t>{60, 50});
+}
+
+TEST_CASE("a manifest that cannot be deleted keeps its files") {
+  const TempDir dir;
+  const fs::path old = model.checkpoint(dir.path(), Iteration{10});
+  model.checkpoint(dir.path(), Iteration{20});
+  const FileCalls before = file_calls();
+  file_calls().remove = [](const char* path) {
+    if (fs::path(path).filename() != manifest_name) {
+      return std::remove(path);
+    }
+    errno = EIO;
+    return -1;
+  };
+  const auto pruned = prune(dir.path(), 1, Iteration{20});
+  file_calls() = before;
+  REQUIRE_FALSE(pruned);
+  CHECK_THAT(pruned.error(), Contains("iteration-0000000010/manifest.json: cannot delete the manifest"));
+  CHECK(verify_checkpoint(old).problems.empty());
 }
 
 TEST_CASE("pruning leaves what it does not know") {
   const TempDir dir;
   write_bytes(model.checkpoint(dir.path(), Iteration{10}) / "notes.txt", "mine");
   model.checkpoint(dir.path(), Iteration{20});
-  REQUIRE(prune(dir.path(), 1));
+  REQUIRE(prune(dir.path(), 1, Iteration{20}));
   CHECK(names_in(dir / "iteration-0000000010") == std::vector<std::string>{"notes.txt"});
   CHECK(iterations(dir.path()) == std::vector<std::uint64_t>{20});
 }
