@@ -36,6 +36,7 @@ struct Host {
   HostIndex index = 0;
   Role role = Role::coordinator;
   std::string name;
+  std::string label;  ///< in stories: the name, with a dash if it is the second host of that name
 
   std::unique_ptr<Process> process;  ///< null: nothing runs here now
   std::uint32_t life = 0;            ///< counts processes, so that what was meant for an earlier one goes nowhere

@@ -86,7 +86,7 @@ void MemberProcess::carry_out(const Member::Heard& heard) {
 
 void MemberProcess::carry_out(const Ended& ended) {
   if (world_.tells_story()) {
-    world_.tell(host_.name + " ends: " + ended.text);
+    world_.tell(host_.label + " ends: " + ended.text);
   }
   if (ended.why == Ended::Why::run_over) {
     Member::Effects effects;

@@ -59,7 +59,7 @@ void Network::carry(Connection* connection, Line* line, const Host& from, Host& 
                     const Route& route, const Message& message) {
   ++messages_;
   if (world_.tells_story()) {
-    world_.tell(from.name + " -> " + to.name + "  " + describe(message));
+    world_.tell(from.label + " -> " + to.label + "  " + describe(message));
   }
   const bool cut = world_.now() < line->cut_until;
   const bool listening = to.process && to.life == to_life;

@@ -64,11 +64,10 @@ std::string replay(std::uint64_t seed) {
 
 std::string replay(const FaultSchedule& schedule) {
   std::ostringstream line;
-  line << replay(schedule.scenario.seed) << " --only-faults ";
+  line << replay(schedule.scenario.seed) << (schedule.kept.empty() ? " --no-faults" : " --only-faults ");
   for (std::size_t f = 0; f < schedule.kept.size(); ++f) {
     line << (f == 0 ? "" : ",") << schedule.kept[f];
   }
-  line << (schedule.kept.empty() ? "none" : "");
   return line.str();
 }
 

@@ -285,6 +285,10 @@ std::string describe(const Scenario& scenario, const Fault& fault) {
       text << (fault.kind == cut ? " from " : " to ") << host_name(scenario, fault.other) << " for ";
       length();
       break;
+    case replace:
+      text << ", which cannot reach the coordinator for ";
+      length();
+      break;
     case disk_fails:
     case join:
     case flood:

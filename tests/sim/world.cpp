@@ -46,7 +46,7 @@ World::World(const Scenario& scenario, Listener listener)
     Host& host = hosts_.emplace_back();
     host.index = index;
     host.role = index == 0 ? Role::coordinator : index <= servers ? Role::server : Role::worker;
-    host.name = host_name(scenario, index);
+    host.name = host.label = host_name(scenario, index);
   }
 }
 
@@ -191,7 +191,7 @@ void World::start(Host& host) {
     host.process = std::make_unique<WorkerProcess>(*this, host);
   }
   if (tells_story()) {
-    tell(host.name + " starts as incarnation " + std::to_string(host.incarnation.value));
+    tell(host.label + " starts as incarnation " + std::to_string(host.incarnation.value));
   }
   after(host, Duration{}, [&host] { host.process->start(); });
 }
@@ -201,7 +201,7 @@ void World::take_down(Host& host, std::optional<Duration> back_after) {
     return;
   }
   if (tells_story()) {
-    tell(host.name + " ends" + (back_after ? "" : " for good"));
+    tell(host.label + " ends" + (back_after ? "" : " for good"));
   }
   host.process.reset();
   for (Host& other : hosts_) {
@@ -340,6 +340,7 @@ void World::replace(Host& host, Time until) {
   other.index = static_cast<HostIndex>(hosts_.size() - 1);
   other.role = host.role;
   other.name = host.name;
+  other.label = host.name + "'";
   other.life = 1000;  // no connection of one is taken for the other's
   other.asked_to_go = host.asked_to_go;
   network_.cut(host, coordinator(), until);
