@@ -22,7 +22,7 @@ Coordinator::Coordinator(const JobSpec& job, Incarnation incarnation, std::strin
 
 void Coordinator::on_start(Time now, const std::optional<Recovered>& recovered) {
   started_ = now;
-  next_tick_ = last_word_ = now;
+  next_tick_ = last_tick_ = last_word_ = now;
   if (!recovered) {
     return;
   }

@@ -177,6 +177,7 @@ class Coordinator {
   bool take_out(View& next, const Removal& removal, std::vector<Removal>& removals, std::string& cause);
   bool has_place_for(const std::string& worker) const;
   void watch(Time now, Effects& effects);
+  void forgive_own_pause(Time now);
   void note_word(Time now);
   bool all_silent(Time now) const;
   std::optional<std::string> failure_of(Time now, const Process& process) const;
@@ -203,6 +204,7 @@ class Coordinator {
   Time started_;
   Time ended_;
   Time next_tick_;
+  Time last_tick_;
   Time last_word_;    ///< of any member
   Time grace_until_;  ///< nobody is removed for silence before
   bool exited_ = false;

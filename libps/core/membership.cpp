@@ -383,7 +383,7 @@ std::optional<std::string> Coordinator::failure_of(Time now, const Process& proc
   return std::nullopt;
 }
 
-/// A member has spoken. When all were silent before, it was the coordinator that stood still or was cut off: everybody
+/// A member has spoken. When all were silent before, it was the coordinator that was cut off: everybody
 /// gets a full failure_timeout to be heard, and connections that have broken to be made anew.
 void Coordinator::note_word(Time now) {
   if (all_silent(now)) {
@@ -417,11 +417,23 @@ void Coordinator::watch(Time now, Effects& effects) {
   }
 }
 
+/// Time in which the coordinator itself stood still (a stalled disk, a paused machine) is nobody's silence.
+void Coordinator::forgive_own_pause(Time now) {
+  const Duration pause = now - std::exchange(last_tick_, now);
+  if (pause > job_.timeouts.failure_timeout / 4) {
+    for (auto& [id, process] : processes_) {
+      process.last_heard = std::min(process.last_heard + pause, now);
+      process.turns_changed = std::min(process.turns_changed + pause, now);
+    }
+  }
+}
+
 void Coordinator::on_tick(Time now, Effects& effects) {
   if (now < next_tick_ || exited_) {
     return;
   }
   next_tick_ = now + job_.timeouts.heartbeat_interval / 4;
+  forgive_own_pause(now);
   if (state_ == RunState::forming && now - started_ > job_.timeouts.form_timeout) {
     stop(now, RunState::failed, missing_members() + " within " + round_seconds(now - started_), effects);
   }
