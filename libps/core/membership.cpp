@@ -350,7 +350,7 @@ void Coordinator::admit_waiting(Time now, Effects& effects) {
 std::vector<std::string> Coordinator::waiting() const {
   std::vector<std::string> lines;
   if (orphaned_) {
-    lines.push_back("the run waits for a server to join");
+    lines.emplace_back("the run waits for a server to join");
   }
   if (state_ == RunState::running && view_.workers.size() < job_.min_workers) {
     lines.push_back("the run waits for workers: " + std::to_string(view_.workers.size()) + " of at least " +

@@ -24,7 +24,7 @@ const std::map<Folder, std::set<Folder>> may_include = {
     {"libps/net", {"libps/core"}},
     {"libps/client", {"libps/net", "libps/config"}},
     {"services", {"libps/client", "libps/storage"}},
-    {"tests/sim", {"libps/core"}},
+    {"tests/sim", {"libps/core", "libps/data"}},
 };
 
 /// A line that a set of files must not have.

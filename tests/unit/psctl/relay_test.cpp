@@ -18,7 +18,7 @@ constexpr milliseconds patience{20'000};
 /// Somebody who listens.
 class Listener {
  public:
-  explicit Listener(zmq::context_t& context) : socket_(context, zmq::socket_type::pair) {
+  explicit Listener(zmq::context_t& context) : socket_(context, zmq::socket_type::dealer) {
     socket_.set(zmq::sockopt::linger, 0);
     socket_.bind("tcp://127.0.0.1:0");
   }
@@ -31,7 +31,7 @@ class Listener {
 
 /// Somebody who connects through a proxy.
 zmq::socket_t connected(zmq::context_t& context, const std::string& endpoint, const std::string& proxy) {
-  zmq::socket_t socket(context, zmq::socket_type::pair);
+  zmq::socket_t socket(context, zmq::socket_type::dealer);
   socket.set(zmq::sockopt::linger, 0);
   socket.set(zmq::sockopt::socks_proxy, proxy);
   socket.connect(endpoint);

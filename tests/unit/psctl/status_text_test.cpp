@@ -40,7 +40,7 @@ TEST_CASE("the status as JSON has the view, what is waited for, and the orders t
   CHECK(json["servers"][1]["id"] == "server1");
   CHECK(json["servers"][1]["stays"] == false);
   CHECK(json["workers"][0]["slices"] == 2);
-  CHECK(json["retired"] == nlohmann::json({"server7"}));
+  CHECK(json["retired"] == nlohmann::ordered_json({"server7"}));
   CHECK(json["waiting"][0] == "server1 hands 3 blocks to server0");
   CHECK(json["orders"].dump() == R"([{"number":4,"add":"worker","count":2},{"number":5,"kill":"server0"}])");
 }
