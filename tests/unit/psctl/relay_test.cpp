@@ -181,7 +181,7 @@ TEST_CASE("who is not there is tried again until he is") {
     endpoint = gone.endpoint();
   }
   auto client = connected(context, endpoint, *(*relay)->proxy_for("worker0"));
-  zmq::socket_t server(context, zmq::socket_type::pair);
+  zmq::socket_t server(context, zmq::socket_type::dealer);
   server.set(zmq::sockopt::linger, 0);
   const Time give_up = now() + patience;
   for (bool bound = false; !bound;) {  // the system may take a moment to let go of the port
