@@ -30,11 +30,12 @@ Duration& silence_max_of_process() {
   return silence;
 }
 
-/// Left to itself, TCP doubles its patience with every retransmission that is lost: after a cut of a minute a connection
-/// stands still for up to another minute, after longer ones for up to two; and a side that only listens never learns that
-/// the other one has given up. So both sides let go of such a connection, and make a new one as soon as a packet gets
-/// through. All of this is done by the kernel and needs no answer from the process: unlike a heartbeat of ZMTP, none of it
-/// can be late because it stands behind a large message, and a connection that is slow, but moves, is not touched.
+/// Left to itself, TCP doubles its patience with every retransmission that is lost: after a cut of a minute a
+/// connection stands still for up to another minute, after longer ones for up to two; and a side that only listens
+/// never learns that the other one has given up. So both sides let go of such a connection, and make a new one as soon
+/// as a packet gets through. All of this is done by the kernel and needs no answer from the process: unlike a heartbeat
+/// of ZMTP, none of it can be late because it stands behind a large message, and a connection that is slow, but moves,
+/// is not touched.
 void limit_silence(zmq::socket_t& socket, Duration silence) {
   constexpr int connect_ms_max = 1000;  // a lost SYN is repeated after a second, and then ever later
   const auto ms = static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(silence).count());
@@ -220,6 +221,12 @@ DealerSocket::DealerSocket(zmq::context_t& context, const std::string& endpoint,
   monitor_.connect(monitor);
   socket_.set(zmq::sockopt::immediate, true);
   socket_.connect(endpoint);
+}
+
+/// The monitor is stopped before anybody stops reading it: ZeroMQ's I/O thread, which serves all sockets, would wait
+/// for ever to tell a reader that has gone of a connection that breaks just now.
+DealerSocket::~DealerSocket() {
+  zmq_socket_monitor(socket_.handle(), nullptr, 0);
 }
 
 bool DealerSocket::receive(Message& message, const OnMalformed& on_malformed) {

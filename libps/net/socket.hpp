@@ -57,6 +57,9 @@ class RouterSocket {
 class DealerSocket {
  public:
   DealerSocket(zmq::context_t& context, const std::string& endpoint, int hwm_messages);
+  ~DealerSocket();
+  DealerSocket(const DealerSocket&) = delete;
+  DealerSocket& operator=(const DealerSocket&) = delete;
 
   bool receive(Message& message, const OnMalformed& on_malformed);
   void send(Message message);

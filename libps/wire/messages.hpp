@@ -96,8 +96,8 @@ struct PushPull {
 inline constexpr Iteration newest_version{0xFFFFFFFFFFFFFFFF};
 
 /// Wait until every one of the blocks has version `iteration`, and answer with Values of exactly that version, or with
-/// Ack where `want_values` is false. With `follow` every later version is sent as well, as soon as it is committed, under
-/// the same request, until the view changes: whoever needs all versions and contributes nothing asks once.
+/// Ack where `want_values` is false. With `follow` every later version is sent as well, as soon as it is committed,
+/// under the same request, until the view changes: whoever needs all versions and contributes nothing asks once.
 struct Pull {
   static constexpr Kind kind = Kind::pull;
   Iteration iteration;

@@ -1,0 +1,46 @@
+#include "libps/net/socket.hpp"
+
+#include <catch2/catch.hpp>
+#include <memory>
+#include <thread>
+
+#include "libps/net/clock.hpp"
+
+namespace ringps {
+namespace {
+
+const OnMalformed none_expected = [](const std::string& reason) { FAIL(reason); };
+
+/// Sends one message up and returns whether it came within a few seconds.
+bool speaks(DealerSocket& dealer, RouterSocket& router) {
+  dealer.send({{"test", Role::worker, "worker0", Incarnation{1}, {}, {}}, GetView{}, {}});
+  const Time give_up = now() + std::chrono::seconds(10);
+  Route from;
+  for (Message message; now() < give_up;) {
+    dealer.flush();
+    zmq::pollitem_t item{router.ref().handle(), 0, ZMQ_POLLIN, 0};
+    zmq::poll(&item, 1, std::chrono::milliseconds(10));
+    if (router.receive(from, message, none_expected)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+TEST_CASE("a peer that leaves at the moment at which we let go of it does not stop our other sockets") {
+  zmq::context_t ours = make_context();
+  zmq::context_t theirs = make_context();
+  for (int round = 0; round < 100; ++round) {
+    auto router = std::make_unique<RouterSocket>(theirs, control_hwm);
+    const auto endpoint = router->bind("tcp://127.0.0.1:0");
+    REQUIRE(endpoint.ok());
+    auto dealer = std::make_unique<DealerSocket>(ours, *endpoint, control_hwm);
+    REQUIRE(speaks(*dealer, *router));
+    std::thread leaves([&] { router.reset(); });
+    dealer.reset();
+    leaves.join();
+  }
+}
+
+}  // namespace
+}  // namespace ringps
