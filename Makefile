@@ -12,6 +12,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## Train on a cluster on this machine: configs/quickstart.yaml
+	scripts/install-dependencies figures
 	build/bin/psctl run configs/quickstart.yaml
 
 test: build ## Build and run all tests
