@@ -77,10 +77,12 @@ Experiment launch(const Config& config, const RunDir& run_dir, const CommandLine
   }
   const Duration lag_max = std::chrono::milliseconds(2 * config.cluster.timeouts.heartbeat_interval_ms + 20);
   const Timeline timeline(record.metrics, outcome.progress, lag_max);
-  record.faults = fault_records(
-      {config, outcome.lives, outcome.injections, outcome.failures, timeline, figures_of(record).iterations_completed});
+  const auto checkpoint = final_checkpoint(config, run_dir);
+  // A worker that dies at the very end takes timings along, but the last version is proof enough of all before it.
+  const std::uint64_t completed = checkpoint ? config.train.iterations : figures_of(record).iterations_completed;
+  record.faults = fault_records({config, outcome.lives, outcome.injections, outcome.failures, timeline, completed});
   record.lives = std::move(outcome.lives);
-  if (const auto checkpoint = final_checkpoint(config, run_dir)) {
+  if (checkpoint) {
     if (const auto sha256 = weights_sha256(*checkpoint)) {
       record.final_weights_sha256 = *sha256;
     } else {
