@@ -3,8 +3,8 @@
 // A message is two ZeroMQ frames: a header, which is one msgpack array
 //   [protocol version, kind, cluster, role, sender, incarnation, epoch, request, the kind's own fields …]
 // and, where the kind carries values, one frame of raw little-endian float32. codec.hpp turns them into these structs
-// and back; nothing else knows bytes. Numbers of kinds are never used again for something else. The header is longer than
-// others because the whole protocol stands in this one place.
+// and back; nothing else knows bytes. Numbers of kinds are never used again for something else. The header is longer
+// than others because the whole protocol stands in this one place.
 #pragma once
 
 #include <cstdint>
