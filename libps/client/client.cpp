@@ -33,7 +33,7 @@ struct Client::Connection {
             {Role::worker, options.id.value, incarnation, "", options.job_digest, static_cast<std::uint64_t>(getpid())},
             options.coordinator) {
     loop.add(signals.descriptor(), [this] { on_signal(); });
-    loop.add(link.descriptor(), [] {});
+    loop.add(link.descriptor());
   }
 
   void on_signal() {

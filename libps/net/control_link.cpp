@@ -62,10 +62,10 @@ void ControlLink::run(zmq::context_t& context) {
       } else if (auto* subscribe = std::get_if<Member::Subscribe>(&effect)) {
         if (std::exchange(subscribed, subscribe->endpoint) != subscribe->endpoint) {
           if (subscriber) {
-            loop.remove(subscriber->ref());
+            loop.remove(*subscriber);
           }
           subscriber.emplace(context, subscribed);
-          loop.add(subscriber->ref(), [] {});
+          loop.add(*subscriber);
         }
       } else if (auto* adopt = std::get_if<Member::Adopt>(&effect)) {
         events_.put(std::move(adopt->view));
@@ -78,9 +78,8 @@ void ControlLink::run(zmq::context_t& context) {
     }
   };
 
-  loop.add(
-      dealer.ref(), [&] { dealer.flush(); }, [&] { return dealer.has_unsent(); });
-  loop.add(orders_.descriptor(), [] {});
+  loop.add(dealer, [&] { dealer.flush(); });
+  loop.add(orders_.descriptor());
   member.on_start(now(), effects);
   carry_out();
   Time give_up = time_never;

@@ -1,61 +1,83 @@
 #include "libps/net/event_loop.hpp"
 
+#include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <chrono>
+#include <utility>
 
 #include "libps/base/check.hpp"
 #include "libps/net/clock.hpp"
 
 namespace ringps {
 
-void EventLoop::add(zmq::socket_ref socket, Handler on_ready, std::function<bool()> wants_write) {
-  items_.push_back({socket.handle(), 0, ZMQ_POLLIN, 0});
-  entries_.push_back(std::make_shared<Entry>(Entry{std::move(on_ready), std::move(wants_write)}));
+EventLoop::EventLoop() : epoll_(epoll_create1(EPOLL_CLOEXEC)) {
+  check(epoll_ >= 0, "epoll works");
+}
+
+EventLoop::~EventLoop() {
+  close(epoll_);
+}
+
+void EventLoop::add(PolledSocket& socket, Handler on_ready) {
+  add(Entry{socket.descriptor(), &socket, std::move(on_ready)});
 }
 
 void EventLoop::add(int descriptor, Handler on_ready) {
-  items_.push_back({nullptr, descriptor, ZMQ_POLLIN, 0});
-  entries_.push_back(std::make_shared<Entry>(Entry{std::move(on_ready), nullptr}));
+  add(Entry{descriptor, nullptr, std::move(on_ready)});
 }
 
-void EventLoop::remove(zmq::socket_ref socket) {
-  for (std::size_t i = 0; i < items_.size(); ++i) {
-    if (items_[i].socket == socket.handle()) {
-      items_.erase(items_.begin() + static_cast<std::ptrdiff_t>(i));
-      entries_.erase(entries_.begin() + static_cast<std::ptrdiff_t>(i));
-      return;
-    }
+void EventLoop::add(Entry entry) {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.fd = entry.descriptor;
+  check(epoll_ctl(epoll_, EPOLL_CTL_ADD, entry.descriptor, &event) == 0, "a descriptor can be waited for, once");
+  entries_.push_back(std::make_shared<Entry>(std::move(entry)));
+}
+
+void EventLoop::remove(const PolledSocket& socket) {
+  const auto at =
+      std::find_if(entries_.begin(), entries_.end(), [&](const auto& entry) { return entry->socket == &socket; });
+  if (at != entries_.end()) {
+    epoll_ctl(epoll_, EPOLL_CTL_DEL, socket.descriptor(), nullptr);
+    entries_.erase(at);
   }
 }
 
 void EventLoop::wait_until(Time deadline) {
-  for (std::size_t i = 0; i < items_.size(); ++i) {
-    const bool write = entries_[i]->wants_write && entries_[i]->wants_write();
-    items_[i].events = static_cast<short>(write ? ZMQ_POLLIN | ZMQ_POLLOUT : ZMQ_POLLIN);
+  ready_.clear();
+  for (const auto& entry : entries_) {
+    if (entry->socket != nullptr && entry->socket->ready()) {
+      ready_.push_back(entry);
+    }
   }
   const Duration left =
       std::max(deadline == time_never ? Duration(std::chrono::hours(1)) : deadline - now(), Duration(0));
   // Rounded up: waking a little late is fine, waking early and spinning is not.
-  const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(left);
-  try {
-    zmq::poll(items_, milliseconds);
-  } catch (const zmq::error_t& error) {
-    if (error.num() == EINTR) {
-      return;
+  const auto milliseconds = ready_.empty() ? std::chrono::ceil<std::chrono::milliseconds>(left).count() : 0;
+  std::array<epoll_event, 64> events{};  // more than that are told the next time
+  const int count = epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), static_cast<int>(milliseconds));
+  check(count >= 0 || errno == EINTR, "an epoll descriptor can be waited for");
+  for (int i = 0; i < count; ++i) {
+    const auto at = std::find_if(entries_.begin(), entries_.end(), [&](const auto& entry) {
+      return entry->descriptor == events[static_cast<std::size_t>(i)].data.fd;
+    });
+    if (at == entries_.end() || std::find(ready_.begin(), ready_.end(), *at) != ready_.end()) {
+      continue;
     }
-    throw;
-  }
-  ready_.clear();
-  for (std::size_t i = 0; i < items_.size(); ++i) {
-    if (items_[i].revents != 0) {
-      ready_.push_back(entries_[i]);
+    if ((*at)->socket != nullptr) {
+      (*at)->socket->may_have_changed();
     }
+    ready_.push_back(*at);
   }
   for (const auto& entry : ready_) {
-    entry->on_ready();
+    if (entry->on_ready) {
+      entry->on_ready();
+    }
   }
 }
 

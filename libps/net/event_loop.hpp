@@ -6,9 +6,9 @@
 #include <functional>
 #include <memory>
 #include <vector>
-#include <zmq.hpp>
 
 #include "libps/base/time.hpp"
+#include "libps/net/socket.hpp"
 
 namespace ringps {
 
@@ -16,20 +16,29 @@ class EventLoop {
  public:
   using Handler = std::function<void()>;
 
-  /// `on_ready` runs whenever the socket may have something to receive (or, if `wants_write()`, may take something).
-  void add(zmq::socket_ref socket, Handler on_ready, std::function<bool()> wants_write = nullptr);
-  void add(int descriptor, Handler on_ready);
-  void remove(zmq::socket_ref socket);
+  EventLoop();
+  ~EventLoop();
+  EventLoop(const EventLoop&) = delete;
+  EventLoop& operator=(const EventLoop&) = delete;
+
+  /// Wakes up when the socket may have something to receive, or takes what waits to be sent; then `on_ready` runs.
+  /// Whoever owns the socket receives until nothing is there. It outlives its place here.
+  void add(PolledSocket& socket, Handler on_ready = nullptr);
+  void add(int descriptor, Handler on_ready = nullptr);
+  void remove(const PolledSocket& socket);
 
   /// Waits until `deadline` at the latest, then runs the handlers of all that are ready.
   void wait_until(Time deadline);
 
  private:
   struct Entry {
+    int descriptor;
+    PolledSocket* socket;  ///< null: a plain descriptor
     Handler on_ready;
-    std::function<bool()> wants_write;
   };
-  std::vector<zmq::pollitem_t> items_;
+  void add(Entry entry);
+
+  const int epoll_;
   std::vector<std::shared_ptr<const Entry>> entries_;
   std::vector<std::shared_ptr<const Entry>> ready_;  ///< scratch: a handler may add and remove entries
 };

@@ -11,7 +11,7 @@ Peers::Peers(zmq::context_t& context, EventLoop& loop, int hwm_messages)
 Peers::~Peers() {
   for (const Peer& peer : peers_) {
     if (peer.socket) {
-      loop_.remove(peer.socket->ref());
+      loop_.remove(*peer.socket);
     }
   }
 }
@@ -32,18 +32,15 @@ void Peers::follow(const View& view, std::string_view self) {
     Peer& peer = peers_.emplace_back(Peer{server, nullptr, std::make_shared<bool>(false)});
     if (server.id.value != self) {
       peer.socket = std::make_unique<DealerSocket>(context_, server.endpoint, hwm_messages_);
-      loop_.add(
-          peer.socket->ref(),
-          [raw = peer.socket.get(), ready = peer.ready] {
-            raw->flush();
-            *ready = true;
-          },
-          [raw = peer.socket.get()] { return raw->has_unsent(); });
+      loop_.add(*peer.socket, [raw = peer.socket.get(), ready = peer.ready] {
+        raw->flush();
+        *ready = true;
+      });
     }
   }
   for (const Peer& gone : before) {
     if (gone.socket) {
-      loop_.remove(gone.socket->ref());
+      loop_.remove(*gone.socket);
     }
   }
 }

@@ -185,10 +185,32 @@ int bulk_hwm(std::uint32_t message_bytes) {
   return static_cast<int>(std::clamp((1U << 30U) / std::max(message_bytes, 1U), 64U, 4096U));
 }
 
+// ---- waiting for a socket ------------------------------------------------------------------------------------------
+
+PolledSocket::PolledSocket(zmq::socket_t socket)
+    : socket_(std::move(socket)), descriptor_(socket_.get(zmq::sockopt::fd)) {}
+
+bool PolledSocket::ready() {
+  if (quiet_) {
+    return false;
+  }
+  // Takes the news from the descriptor, and tells both directions at once.
+  const int events = socket_.get(zmq::sockopt::events);
+  const bool ready = (events & ZMQ_POLLIN) != 0 || ((events & ZMQ_POLLOUT) != 0 && has_unsent());
+  quiet_ = !ready;
+  return ready;
+}
+
+bool PolledSocket::received(bool something) {
+  // With something unsent, what has just been taken from the descriptor may have been that it can be sent now.
+  quiet_ = !something && !has_unsent();
+  return something;
+}
+
 // ---- ROUTER ---------------------------------------------------------------------------------------------------------
 
 RouterSocket::RouterSocket(zmq::context_t& context, int hwm_messages)
-    : socket_(make_socket(context, zmq::socket_type::router, hwm_messages)) {
+    : PolledSocket(make_socket(context, zmq::socket_type::router, hwm_messages)) {
   socket_.set(zmq::sockopt::router_mandatory, true);
 }
 
@@ -198,7 +220,7 @@ Result<std::string> RouterSocket::bind(const std::string& endpoint, const std::s
 
 bool RouterSocket::receive(Route& from, Message& message, const OnMalformed& on_malformed) {
   Frames frames;
-  if (!receive_message(socket_, 1, frames, message, on_malformed)) {
+  if (!received(receive_message(socket_, 1, frames, message, on_malformed))) {
     return false;
   }
   from.assign(static_cast<const char*>(frames.frame[0].data()), frames.frame[0].size());
@@ -206,13 +228,15 @@ bool RouterSocket::receive(Route& from, Message& message, const OnMalformed& on_
 }
 
 bool RouterSocket::send(const Route& to, const Message& message) {
+  may_have_changed();
   return send_frames(socket_, &to, message);
 }
 
 // ---- DEALER ---------------------------------------------------------------------------------------------------------
 
 DealerSocket::DealerSocket(zmq::context_t& context, const std::string& endpoint, int hwm_messages)
-    : socket_(make_socket(context, zmq::socket_type::dealer, hwm_messages)), monitor_(context, zmq::socket_type::pair) {
+    : PolledSocket(make_socket(context, zmq::socket_type::dealer, hwm_messages)),
+      monitor_(context, zmq::socket_type::pair) {
   // The address only has to be unique within the context; the socket's own is.
   const std::string monitor = fmt::format("inproc://monitor-{}", fmt::ptr(socket_.handle()));
   check(zmq_socket_monitor(socket_.handle(), monitor.c_str(), ZMQ_EVENT_DISCONNECTED) == 0,
@@ -231,10 +255,11 @@ DealerSocket::~DealerSocket() {
 
 bool DealerSocket::receive(Message& message, const OnMalformed& on_malformed) {
   Frames frames;
-  return receive_message(socket_, 0, frames, message, on_malformed);
+  return received(receive_message(socket_, 0, frames, message, on_malformed));
 }
 
 bool DealerSocket::try_send(const Message& message) {
+  may_have_changed();
   return send_frames(socket_, nullptr, message);
 }
 
@@ -284,14 +309,14 @@ void PublisherSocket::send(const Message& message) {
 }
 
 SubscriberSocket::SubscriberSocket(zmq::context_t& context, const std::string& endpoint)
-    : socket_(make_socket(context, zmq::socket_type::sub, control_hwm)) {
+    : PolledSocket(make_socket(context, zmq::socket_type::sub, control_hwm)) {
   socket_.set(zmq::sockopt::subscribe, "");
   socket_.connect(endpoint);
 }
 
 bool SubscriberSocket::receive(Message& message, const OnMalformed& on_malformed) {
   Frames frames;
-  return receive_message(socket_, 0, frames, message, on_malformed);
+  return received(receive_message(socket_, 0, frames, message, on_malformed));
 }
 
 }  // namespace ringps

@@ -31,8 +31,37 @@ void give_up_after(Duration silence);
 /// Called with the reason for each frame sequence that is no message of ours.
 using OnMalformed = std::function<void(const std::string& reason)>;
 
+/// What an event loop has to know of a socket. ZeroMQ's descriptor becomes readable when something has changed, but any
+/// call may have taken the news from it; so a socket remembers whether that can have been.
+class PolledSocket {
+ public:
+  PolledSocket(const PolledSocket&) = delete;
+  PolledSocket& operator=(const PolledSocket&) = delete;
+
+  /// Readable when the state of the socket may have changed since it was last found quiet.
+  int descriptor() const { return descriptor_; }
+  /// Whether something is there to receive or, if something waits to be sent, can be sent. Costs a system call unless
+  /// all that was there has been received and nothing has been done since.
+  bool ready();
+  void may_have_changed() { quiet_ = false; }
+
+ protected:
+  explicit PolledSocket(zmq::socket_t socket);
+  ~PolledSocket() = default;
+
+  virtual bool has_unsent() const { return false; }
+  /// Remembers the outcome of a receive.
+  bool received(bool something);
+
+  zmq::socket_t socket_;
+
+ private:
+  const int descriptor_;
+  bool quiet_ = false;  ///< nothing to receive, nothing to send, and whatever comes makes the descriptor readable
+};
+
 /// The binding side of requests: answers go to the route that a request came from.
-class RouterSocket {
+class RouterSocket final : public PolledSocket {
  public:
   /// `hwm_messages`: queued per peer and direction.
   RouterSocket(zmq::context_t& context, int hwm_messages);
@@ -46,37 +75,27 @@ class RouterSocket {
 
   /// False if the peer is gone or does not read: the message is dropped.
   bool send(const Route& to, const Message& message);
-
-  zmq::socket_ref ref() { return socket_; }
-
- private:
-  zmq::socket_t socket_;
 };
 
 /// The connecting side of requests. What cannot be sent yet waits in order, up to a bound.
-class DealerSocket {
+class DealerSocket final : public PolledSocket {
  public:
   DealerSocket(zmq::context_t& context, const std::string& endpoint, int hwm_messages);
   ~DealerSocket();
-  DealerSocket(const DealerSocket&) = delete;
-  DealerSocket& operator=(const DealerSocket&) = delete;
 
   bool receive(Message& message, const OnMalformed& on_malformed);
   void send(Message message);
   /// Sends what waits, as far as the connection takes it.
   void flush();
-  bool has_unsent() const { return !unsent_.empty(); }
+  bool has_unsent() const override { return !unsent_.empty(); }
   void set_linger(Duration linger);
 
   /// Whether the connection has broken since the last call. It is taken up again by itself.
   bool take_disconnected();
 
-  zmq::socket_ref ref() { return socket_; }
-
  private:
   bool try_send(const Message& message);
 
-  zmq::socket_t socket_;
   zmq::socket_t monitor_;
   std::deque<Message> unsent_;
 };
@@ -92,14 +111,10 @@ class PublisherSocket {
   zmq::socket_t socket_;
 };
 
-class SubscriberSocket {
+class SubscriberSocket final : public PolledSocket {
  public:
   SubscriberSocket(zmq::context_t& context, const std::string& endpoint);
   bool receive(Message& message, const OnMalformed& on_malformed);
-  zmq::socket_ref ref() { return socket_; }
-
- private:
-  zmq::socket_t socket_;
 };
 
 /// Messages of at most `message_bytes` that may be queued for one peer: about one GiB.

@@ -181,7 +181,7 @@ Result<void> CoordinatorService::announce(const std::string& control, const std:
 
 int CoordinatorService::run() {
   EventLoop loop;
-  loop.add(router_.ref(), [] {});
+  loop.add(router_);
   loop.add(signals_.descriptor(), [&] {
     if (signals_.take() != 0) {
       core_->stop(now(), RunState::interrupted, "a signal has come", effects_);

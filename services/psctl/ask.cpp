@@ -21,8 +21,7 @@ Result<Message> ask(const std::string& endpoint, const std::string& cluster, con
     return Error{
         fmt::format("'{}' is no endpoint ({}); expected tcp://HOST:PORT or ipc://PATH", endpoint, error.what())};
   }
-  loop.add(
-      socket->ref(), [&] { socket->flush(); }, [&] { return socket->has_unsent(); });
+  loop.add(*socket, [&] { socket->flush(); });
   const Incarnation incarnation{unix_microseconds()};
   const Time give_up = now() + patience;
   Time repeat = now();

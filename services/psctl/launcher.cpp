@@ -144,17 +144,15 @@ void Launcher::on_coordinator_ready() {
 
 void Launcher::turn() {
   EventLoop loop;  // what it waits for changes with every start and end
-  const auto wake = [] {};
-  loop.add(signals_.descriptor(), wake);
+  loop.add(signals_.descriptor());
   for (const Child& child : children_) {
-    loop.add(child.process.descriptor(), wake);
+    loop.add(child.process.descriptor());
   }
   if (ready_.get() >= 0) {
-    loop.add(ready_.get(), wake);
+    loop.add(ready_.get());
   }
   if (coordinator_) {
-    loop.add(
-        coordinator_->ref(), [this] { coordinator_->flush(); }, [this] { return coordinator_->has_unsent(); });
+    loop.add(*coordinator_, [this] { coordinator_->flush(); });
   }
   loop.wait_until(std::min({phase_deadline_, coordinator_ ? next_poll_ : time_never, faults_.next_deadline()}));
 

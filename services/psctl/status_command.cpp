@@ -75,7 +75,7 @@ class Screen {
 int watch_status(const Target& target, bool json) {
   SignalDescriptor signals;
   EventLoop loop;
-  loop.add(signals.descriptor(), [] {});
+  loop.add(signals.descriptor());
   Screen screen;
   Time heard = now();
   bool known = false;

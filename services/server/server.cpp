@@ -57,9 +57,9 @@ int Server::run() {
 Ended Server::live(Life& life) {
   ended_.reset();
   EventLoop& loop = life.loop;
-  loop.add(router_.ref(), [] {});
-  loop.add(life.link.descriptor(), [] {});
-  loop.add(life.disk.descriptor(), [] {});
+  loop.add(router_);
+  loop.add(life.link.descriptor());
+  loop.add(life.disk.descriptor());
   loop.add(signals_.descriptor(), [&] {
     if (signals_.take() != 0) {
       ended_ = Ended{RunState::interrupted, Ended::Why::run_over, "a signal has come"};

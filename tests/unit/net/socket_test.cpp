@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "libps/net/clock.hpp"
+#include "libps/net/event_loop.hpp"
 
 namespace ringps {
 namespace {
@@ -15,11 +16,13 @@ const OnMalformed none_expected = [](const std::string& reason) { FAIL(reason); 
 bool speaks(DealerSocket& dealer, RouterSocket& router) {
   dealer.send({{"test", Role::worker, "worker0", Incarnation{1}, {}, {}}, GetView{}, {}});
   const Time give_up = now() + std::chrono::seconds(10);
+  EventLoop loop;
+  loop.add(dealer);
+  loop.add(router);
   Route from;
   for (Message message; now() < give_up;) {
     dealer.flush();
-    zmq::pollitem_t item{router.ref().handle(), 0, ZMQ_POLLIN, 0};
-    zmq::poll(&item, 1, std::chrono::milliseconds(10));
+    loop.wait_until(now() + std::chrono::milliseconds(10));
     if (router.receive(from, message, none_expected)) {
       return true;
     }
