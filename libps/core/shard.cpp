@@ -160,8 +160,8 @@ void Shard::restore(const Placement& placement, Effects& effects) {
   std::vector<BlockBuffer> buffers;
   for (const BlockId id : restoring_) {
     const auto& at = table_[id];
-    auto buffer = std::make_shared<Floats>(std::size_t{at.elements} * (1 + job_.optimizer.state_per_element()), 0.0F);
-    initialise(table_.tensor(at.tensor), job_.seed, at.tensor_offset, std::span(*buffer).first(at.elements));
+    BlockBuffer buffer(block_floats(id), 0.0F);
+    initialise(table_.tensor(at.tensor), job_.seed, at.tensor_offset, buffer.values().first(at.elements));
     buffers.push_back(std::move(buffer));
   }
   on_restored(now_, view_.restore.epoch, std::move(buffers), effects);

@@ -19,11 +19,13 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "libps/base/aligned.hpp"
+#include "libps/base/buffer.hpp"
 #include "libps/base/time.hpp"
 #include "libps/core/job.hpp"
 #include "libps/ring/layout.hpp"
@@ -36,7 +38,7 @@ namespace ringps {
 using Route = std::string;
 
 /// One version of one block: its values, then its optimizer state. Never changed once it is shared.
-using BlockBuffer = std::shared_ptr<Floats>;
+using BlockBuffer = Buffer;
 
 class Shard {
  public:
@@ -56,7 +58,7 @@ class Shard {
   };
   struct SnapshotBlock {
     BlockId block;
-    std::shared_ptr<const Floats> buffer;
+    BlockBuffer buffer;
   };
   /// Write these blocks, ascending and all of version `iteration`, to disk, and then tell the coordinator
   /// BlocksWritten.
@@ -120,8 +122,8 @@ class Shard {
   struct Observed {
     BlockId block;
     Iteration version;
-    const Floats* current;
-    const Floats* previous;  ///< null if there is none
+    std::span<const float> current;
+    std::span<const float> previous;  ///< empty if there is none
     bool primary;
     bool committed;  ///< primaries: all holders are known to have `version`
   };

@@ -20,18 +20,18 @@ bool Shard::complete(const Block& block) const {
 }
 
 BlockBuffer Shard::next_buffer(Block& block) const {
-  if (block.spare && is_sole_owner(block.spare)) {
+  if (block.spare && block.spare.is_sole_owner()) {
     return std::move(block.spare);
   }
-  return std::make_shared<Floats>(block.current->size());
+  return BlockBuffer(block.current.size());
 }
 
 /// From a reduced gradient to the next version: the same arithmetic at the primary and at every replica.
 void Shard::step(Block& block, std::span<const float> gradient) {
   const std::size_t elements = gradient.size();
   BlockBuffer next = next_buffer(block);
-  const std::span<const float> current(*block.current);
-  const std::span<float> result(*next);
+  const std::span<const float> current = std::as_const(block.current).values();
+  const std::span<float> result = next.values();
   apply(job_.optimizer, current.first(elements), current.subspan(elements), gradient, result.first(elements),
         result.subspan(elements));
   block.spare = std::exchange(block.previous, std::exchange(block.current, std::move(next)));
@@ -218,8 +218,8 @@ Payload Shard::gather(const Waiter& waiter) {
   const auto bytes_of = [&](const Block& block) { return std::size_t{table_[block.id].elements} * sizeof(float); };
   if (waiter.blocks.size() == 1) {  // no copy
     const Block& block = blocks_[waiter.blocks.front()];
-    const BlockBuffer& buffer = buffer_of(block);
-    return Payload(buffer, std::as_bytes(std::span(*buffer)).first(bytes_of(block)));
+    const auto owner = std::make_shared<const BlockBuffer>(buffer_of(block));
+    return Payload(owner, std::as_bytes(owner->values()).first(bytes_of(block)));
   }
   if (gathered_.iteration == waiter.iteration && gathered_.runs == waiter.runs && !gathered_.payload.empty()) {
     return gathered_.payload;
@@ -231,7 +231,7 @@ Payload Shard::gather(const Waiter& waiter) {
   auto values = std::make_shared<Floats>(bytes / sizeof(float));
   auto* at = reinterpret_cast<std::byte*>(values->data());
   for (const Local local : waiter.blocks) {
-    std::memcpy(at, buffer_of(blocks_[local])->data(), bytes_of(blocks_[local]));
+    std::memcpy(at, buffer_of(blocks_[local]).data(), bytes_of(blocks_[local]));
     at += bytes_of(blocks_[local]);
   }
   gathered_ = {waiter.iteration, waiter.runs, Payload::of(std::shared_ptr<const Floats>(std::move(values)))};
@@ -299,8 +299,8 @@ std::vector<Shard::Observed> Shard::observe() const {
   std::vector<Observed> observed;
   for (const Block& block : blocks_) {
     if (block.current) {
-      observed.push_back(
-          {block.id, block.version, block.current.get(), block.previous.get(), mine(block), block.committed});
+      const std::span<const float> previous = block.previous ? block.previous.values() : std::span<const float>{};
+      observed.push_back({block.id, block.version, block.current.values(), previous, mine(block), block.committed});
     }
   }
   return observed;

@@ -42,7 +42,7 @@ void Shard::forget_replicas() {
 void Shard::ask_replicas(Effects& effects) {
   for (const Local local : owned_) {
     Block& block = blocks_[local];
-    check(block.current != nullptr, "a primary has its blocks");
+    check(static_cast<bool>(block.current), "a primary has its blocks");
     block.replicating = false;
     for (Replica& replica : block.replicas) {
       replica.state = Replica::State::asking;
@@ -128,7 +128,7 @@ void Shard::hand_over(std::uint32_t server, Effects& effects) {
   std::size_t bytes = 0;
   while (!peer.behind.empty() && replica_of(peer.behind.front(), server).holder == holders) {
     const Block& block = blocks_[peer.behind.front()];
-    const std::size_t block_bytes = block.current->size() * sizeof(float) * (block.previous ? 2 : 1);
+    const std::size_t block_bytes = block.current.size() * sizeof(float) * (block.previous ? 2 : 1);
     if (bytes != 0 && bytes + block_bytes > job_.message_bytes) {
       break;
     }
@@ -149,10 +149,11 @@ void Shard::send_handoff(std::uint32_t server, Effects& effects) {
   auto values = std::make_shared<Floats>();
   for (const Local local : peer.moving) {
     const Block& block = blocks_[local];
-    handoff.blocks.push_back({table_.runs({block.id}).front(), block.version, block.previous != nullptr});
-    values->insert(values->end(), block.current->begin(), block.current->end());
-    if (block.previous) {
-      values->insert(values->end(), block.previous->begin(), block.previous->end());
+    handoff.blocks.push_back({table_.runs({block.id}).front(), block.version, static_cast<bool>(block.previous)});
+    for (const BlockBuffer* buffer : {&block.current, &block.previous}) {
+      if (*buffer) {
+        values->insert(values->end(), buffer->values().begin(), buffer->values().end());
+      }
     }
   }
   to_server(server, std::move(handoff), Payload::of(std::shared_ptr<const Floats>(std::move(values))), effects);
@@ -324,7 +325,7 @@ bool Shard::on_compare(std::uint32_t from, const Compare& compare, Effects& effe
     }
     for (std::uint32_t i = 0; i < run.count; ++i) {
       const Local local = local_of_[first->value + i];
-      const bool has = local != none && blocks_[local].current != nullptr;
+      const bool has = local != none && blocks_[local].current;
       compared.versions.push_back(has ? blocks_[local].version : no_version);
     }
   }
@@ -387,8 +388,8 @@ bool Shard::on_handoff(std::uint32_t from, const Message& message, const Handoff
   }
   const std::byte* values = message.payload.data();
   const auto take = [&](std::size_t count) {
-    auto buffer = std::make_shared<Floats>(count);
-    std::memcpy(buffer->data(), values, count * sizeof(float));
+    BlockBuffer buffer(count);
+    std::memcpy(buffer.data(), values, count * sizeof(float));
     return buffer;
   };
   for (const HandedBlock& handed : handoff.blocks) {

@@ -47,7 +47,7 @@ Disk::Done Disk::write(const Shard::WriteCheckpoint& order) const {
   std::vector<StoredBlock> blocks;
   for (const Shard::SnapshotBlock& snapshot : order.blocks) {
     const std::size_t elements = table_[snapshot.block].elements;
-    const std::span<const float> buffer(*snapshot.buffer);
+    const std::span<const float> buffer = snapshot.buffer.values();
     blocks.push_back({snapshot.block, std::as_bytes(buffer.first(elements)), std::as_bytes(buffer.subspan(elements))});
   }
   std::sort(blocks.begin(), blocks.end(), [](const auto& a, const auto& b) { return a.block < b.block; });
@@ -66,8 +66,8 @@ Disk::Done Disk::restore(const Shard::RestoreBlocks& order) const {
   }
   Restored restored{order.restore.epoch, {}};
   for (const LoadedBlock& block : *loaded) {
-    auto buffer = std::make_shared<Floats>(block.values);
-    buffer->insert(buffer->end(), block.state.begin(), block.state.end());
+    BlockBuffer buffer(block.values.size() + block.state.size());
+    std::copy(block.state.begin(), block.state.end(), std::copy(block.values.begin(), block.values.end(), buffer.data()));
     restored.buffers.push_back(std::move(buffer));
   }
   return restored;

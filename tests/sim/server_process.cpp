@@ -85,7 +85,7 @@ void ServerProcess::carry_out(const Shard::RestoreBlocks& restore) {
       for (const auto& each : manifest->files) {
         const StoredFile& file = *world_.store().file(each.file.name);
         if (const auto at = file.blocks.find(block); at != file.blocks.end()) {
-          buffers.push_back(std::make_shared<Floats>(at->second));
+          buffers.push_back(BlockBuffer(std::span<const float>(at->second)));
           break;
         }
       }
@@ -106,9 +106,9 @@ void ServerProcess::carry_out(const Shard::WriteCheckpoint& write) {
     std::uint64_t bytes = 0;
     for (const auto& each : write.blocks) {
       blocks.push_back(each.block);
-      file.blocks[each.block] = *each.buffer;
-      digest.update(std::as_bytes(std::span(*each.buffer)));
-      bytes += each.buffer->size() * sizeof(float);
+      file.blocks[each.block].assign(each.buffer.values().begin(), each.buffer.values().end());
+      digest.update(std::as_bytes(each.buffer.values()));
+      bytes += each.buffer.size() * sizeof(float);
     }
     const std::string name = "iteration " + std::to_string(write.iteration.value) + " of epoch " +
                              std::to_string(write.restore_epoch.value) + ", owned since " +

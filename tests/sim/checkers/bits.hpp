@@ -19,9 +19,9 @@ class SameBits : public Checker {
       return;
     }
     for (const auto& block : shard.observe()) {
-      is_reference(host, block.block, block.version, *block.current);
-      if (block.previous != nullptr) {
-        is_reference(host, block.block, Iteration{block.version.value - 1}, *block.previous);
+      is_reference(host, block.block, block.version, block.current);
+      if (!block.previous.empty()) {
+        is_reference(host, block.block, Iteration{block.version.value - 1}, block.previous);
       }
     }
   }
@@ -55,7 +55,7 @@ class SameBits : public Checker {
  private:
   static constexpr const char* promise = "5 (the bits are those of the fault-free run)";
 
-  void is_reference(const Host& host, BlockId block, Iteration version, const Floats& buffer) const {
+  void is_reference(const Host& host, BlockId block, Iteration version, std::span<const float> buffer) const {
     if (!evidence_.reference.is_block(block, version, buffer)) {
       violated(promise, host.name + " has other bits of block " + std::to_string(block.value) + " in version " +
                             std::to_string(version.value));

@@ -130,12 +130,12 @@ class OldEpochsChangeNothing : public Checker {
 
  private:
   static constexpr const char* promise = "8 (an old epoch changes nothing)";
-  using State = std::tuple<std::uint64_t, std::uint64_t, std::string, std::vector<const Floats*>>;
+  using State = std::tuple<std::uint64_t, std::uint64_t, std::string, std::vector<const float*>>;
 
   static State state(const Shard& shard) {
-    std::vector<const Floats*> buffers;
+    std::vector<const float*> buffers;
     for (const auto& block : shard.observe()) {
-      buffers.push_back(block.current);
+      buffers.push_back(block.current.data());
     }
     return {shard.counters().blocks_applied, shard.counters().duplicates, shard.waiting_for(), std::move(buffers)};
   }

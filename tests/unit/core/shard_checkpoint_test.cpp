@@ -32,7 +32,7 @@ TEST_CASE("at a multiple of the interval the blocks of exactly that version are 
   REQUIRE(write.blocks.size() == 3);
   for (std::uint32_t b = 0; b < 3; ++b) {
     CHECK(write.blocks[b].block == BlockId{b});
-    CHECK(write.blocks[b].buffer->front() == (b == 2 ? 4.0F : 0.0F));
+    CHECK(write.blocks[b].buffer.values().front() == (b == 2 ? 4.0F : 0.0F));
   }
 }
 
@@ -44,7 +44,7 @@ TEST_CASE("blocks that are being written do not change under the writer's hands"
   for (std::uint64_t iteration = 2; iteration < 6; ++iteration) {
     t.iterate(iteration);
   }
-  CHECK(written.blocks[0].buffer->front() == 0.5F);
+  CHECK(written.blocks[0].buffer.values().front() == 0.5F);
 }
 
 TEST_CASE("without an interval only the last version is written") {
@@ -116,7 +116,7 @@ TEST_CASE("a checkpoint named when all blocks have just passed its version is ta
   CHECK(all<Shard::Tell>(t.effects).empty());
   REQUIRE(writes(t).size() == 1);
   CHECK(writes(t)[0].iteration == Iteration{4});
-  CHECK((*writes(t)[0].blocks[0].buffer)[0] == -1.0F);  // 1 - 4 * 0.5
+  CHECK(writes(t)[0].blocks[0].buffer.values()[0] == -1.0F);  // 1 - 4 * 0.5
 }
 
 TEST_CASE("a checkpoint named when all blocks are at its version is written at once") {
@@ -150,7 +150,7 @@ TEST_CASE("a run resumed after its end writes its last checkpoint and nothing el
   t.effects.clear();
   std::vector<BlockBuffer> buffers;
   for (int b = 0; b < 3; ++b) {
-    buffers.push_back(std::make_shared<Floats>(2, 1.0F));
+    buffers.emplace_back(2, 1.0F);
   }
   t.shard.on_restored(t.now, Epoch{1}, std::move(buffers), t.effects);
   REQUIRE(writes(t).size() == 1);
@@ -164,9 +164,9 @@ TEST_CASE("momentum's state goes into the checkpoint behind the values, and come
   t.view(make_view(job, 1, 1, 2));
   t.iterate(1);
   const auto block = writes(t).at(0).blocks[0];
-  REQUIRE(block.buffer->size() == 4);
-  CHECK((*block.buffer)[0] == 0.5F);  // 1 - 0.5
-  CHECK((*block.buffer)[2] == 0.5F);  // the velocity
+  REQUIRE(block.buffer.size() == 4);
+  CHECK(block.buffer.values()[0] == 0.5F);  // 1 - 0.5
+  CHECK(block.buffer.values()[2] == 0.5F);  // the velocity
 }
 
 }  // namespace

@@ -101,7 +101,7 @@ class Cluster {
   }
   std::vector<float> values(std::size_t n) {
     const auto observed = nth(n).observe();
-    return {observed.at(0).current->begin(), observed.at(0).current->begin() + 2};
+    return {observed.at(0).current.begin(), observed.at(0).current.begin() + 2};
   }
 
   struct Sent {
@@ -237,7 +237,7 @@ TEST_CASE("a newcomer is handed the block with both versions, and belongs to the
   c.adopt_all(c.view(2, {1, 2, 3}, {0, 1, 2, 3}));
   c.deliver();
   CHECK(c.version(2) == Iteration{3});
-  CHECK(c.nth(2).observe()[0].previous != nullptr);
+  CHECK(!c.nth(2).observe()[0].previous.empty());
   CHECK(c.values(2) == c.values(1));
   CHECK(std::any_of(c.told.begin(), c.told.end(), [](const Body& body) {
     const auto* ready = std::get_if<ReplicasReady>(&body);

@@ -299,7 +299,7 @@ TEST_CASE("contributions that came before a change of the view still count after
 std::vector<BlockBuffer> buffers_of(float value) {
   std::vector<BlockBuffer> buffers;
   for (int b = 0; b < 3; ++b) {
-    buffers.push_back(std::make_shared<Floats>(2, value));
+    buffers.emplace_back(2, value);
   }
   return buffers;
 }
