@@ -142,14 +142,42 @@ struct OptimizerConfig {
   double learning_rate = 0.1;
   double momentum = 0.9;
   double weight_decay = 0.0;
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+  double l1 = 0.0;
+  double l2 = 0.0;
+  double beta = 1.0;
+  RateSchedule schedule = RateSchedule::constant;
+  std::uint64_t warmup = 0;
+  std::uint64_t decay_every = 1000;
+  double decay_factor = 0.1;
+  double final_factor = 0.0;
+  double clip_norm = 0.0;
 
   static constexpr auto fields() {
     using S = OptimizerConfig;
     return std::tuple{
-        schema::shared("kind", &S::kind, "the rule of a step"),
+        schema::shared("kind", &S::kind, "the rule of a step; formulas and sources: libps/optim/optimizer.hpp"),
         schema::shared("learning_rate", &S::learning_rate, {1e-12, 1e6}, "length of a step"),
-        schema::shared("momentum", &S::momentum, {0.0, 1.0}, "part of the last step that is kept; momentum only"),
-        schema::shared("weight_decay", &S::weight_decay, {0.0, 1e6}, "times the weights, added to the gradient"),
+        schema::shared("momentum", &S::momentum, {0.0, 1.0},
+                       "part of the last step that is kept; momentum and nesterov only"),
+        schema::shared("weight_decay", &S::weight_decay, {0.0, 1e6},
+                       "times the weights, added to the gradient (adamw: taken from the weights); not for ftrl"),
+        schema::shared("beta1", &S::beta1, {0.0, 0.999999}, "memory of the gradient's mean; adam and adamw only"),
+        schema::shared("beta2", &S::beta2, {0.0, 0.999999}, "memory of its square's mean; adam, adamw and rmsprop"),
+        schema::shared("epsilon", &S::epsilon, {1e-30, 1.0},
+                       "keeps a quotient finite; adagrad, rmsprop, adam and adamw"),
+        schema::shared("l1", &S::l1, {0.0, 1e6}, "weights whose evidence is below this are zero; ftrl only"),
+        schema::shared("l2", &S::l2, {0.0, 1e6}, "draws weights to zero; ftrl only"),
+        schema::shared("beta", &S::beta, {0.0, 1e6}, "flattens the first steps; ftrl only"),
+        schema::shared("schedule", &S::schedule, "how the learning rate changes"),
+        schema::shared("warmup", &S::warmup, {0, iterations_max}, "iterations in which the rate rises to its value"),
+        schema::shared("decay_every", &S::decay_every, {1, iterations_max}, "iterations; schedule step only"),
+        schema::shared("decay_factor", &S::decay_factor, {0.0, 1.0}, "of the rate at each step; schedule step only"),
+        schema::shared("final_factor", &S::final_factor, {0.0, 1.0}, "of the rate at the end; schedule cosine only"),
+        schema::shared("clip_norm", &S::clip_norm, {0.0, 1e9},
+                       "a slice's gradient that is longer is shortened to this; 0: none is"),
     };
   }
   friend bool operator==(const OptimizerConfig&, const OptimizerConfig&) = default;
@@ -311,7 +339,19 @@ constexpr auto names(ClusterConfig::OnDataLoss) {
   return schema::Names<ClusterConfig::OnDataLoss, 2>{{{"rollback", rollback}, {"stop", stop}}};
 }
 constexpr auto names(OptimizerKind) {
-  return schema::Names<OptimizerKind, 2>{{{"sgd", OptimizerKind::sgd}, {"momentum", OptimizerKind::momentum}}};
+  using enum OptimizerKind;
+  return schema::Names<OptimizerKind, 8>{{{"sgd", sgd},
+                                          {"momentum", momentum},
+                                          {"nesterov", nesterov},
+                                          {"adagrad", adagrad},
+                                          {"rmsprop", rmsprop},
+                                          {"adam", adam},
+                                          {"adamw", adamw},
+                                          {"ftrl", ftrl}}};
+}
+constexpr auto names(RateSchedule) {
+  using enum RateSchedule;
+  return schema::Names<RateSchedule, 3>{{{"constant", constant}, {"step", step}, {"cosine", cosine}}};
 }
 constexpr auto names(TrainConfig::Consistency) {
   using enum TrainConfig::Consistency;

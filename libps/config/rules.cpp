@@ -89,6 +89,15 @@ void check_min_workers(const ClusterConfig& cluster, Report& report) {
   }
 }
 
+void check_optimizer(const OptimizerConfig& optimizer, Report& report) {
+  if (all_sound(report, {"train.optimizer.kind", "train.optimizer.weight_decay"}) &&
+      optimizer.kind == OptimizerKind::ftrl && optimizer.weight_decay != 0.0) {
+    report.problem(
+        "train.optimizer.weight_decay",
+        fmt::format("ftrl draws weights to zero by its own l1 and l2; expected 0, found {}", optimizer.weight_decay));
+  }
+}
+
 void check_speculation(const TrainConfig& train, Report& report) {
   if (all_sound(report, {"train.speculate", "train.refresh_interval"}) && train.speculate &&
       train.refresh_interval > 1) {
@@ -138,6 +147,7 @@ void check_rules(const Config& config, Report& report) {
   check_not_in_this_version(config, report);
   check_timeouts(config.cluster.timeouts, report);
   check_min_workers(config.cluster, report);
+  check_optimizer(config.train.optimizer, report);
   check_speculation(config.train, report);
   check_worker_scope(config, report);
   check_faults(config, report);

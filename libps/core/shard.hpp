@@ -28,6 +28,7 @@
 #include "libps/base/buffer.hpp"
 #include "libps/base/time.hpp"
 #include "libps/core/job.hpp"
+#include "libps/optim/reduce.hpp"
 #include "libps/ring/layout.hpp"
 #include "libps/ring/view.hpp"
 #include "libps/wire/messages.hpp"
@@ -192,7 +193,8 @@ class Shard {
   struct Batch {
     Iteration iteration;
     std::vector<Local> blocks;
-    std::shared_ptr<Floats> gradients;
+    Buffer gradients;
+    std::size_t elements = 0;  ///< of the blocks so far
   };
   struct Outstanding {
     Batch batch;
@@ -244,7 +246,7 @@ class Shard {
   }
   bool complete(const Block& block) const;
   void apply_block(Local local, Effects& effects);
-  void step(Block& block, std::span<const float> gradient);
+  void step(Block& block, std::span<const std::byte* const> contributions, float scale, std::span<float> keep);
   BlockBuffer next_buffer(Block& block) const;
   void commit(Local local, Effects& effects);
   void hold_for_checkpoint(Block& block, Effects& effects);
@@ -275,7 +277,7 @@ class Shard {
   void set_state(Local local, std::uint32_t server, Replica::State state);
   void review(Local local, Effects& effects);
   void tell_if_ready(Effects& effects);
-  void add_to_batch(Local local, std::span<const float> gradient, Effects& effects);
+  std::span<float> room_in_batch(Local local, Effects& effects);
   void send_batch(std::uint32_t chain, Effects& effects);
   // … and the replica's
   bool on_server_message(const Message& message, Effects& effects);
@@ -340,7 +342,7 @@ class Shard {
 
   // Scratch, to spare allocations; and the last gathered answer, which other workers will ask for as well.
   std::vector<const std::byte*> pointers_;
-  Floats gradient_;
+  Floats gradient_ = Floats(piece_elements);
   std::vector<Local> located_;
   struct {
     Iteration iteration;

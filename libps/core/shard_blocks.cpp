@@ -26,14 +26,18 @@ BlockBuffer Shard::next_buffer(Block& block) const {
   return BlockBuffer(block.current.size());
 }
 
-/// From a reduced gradient to the next version: the same arithmetic at the primary and at every replica.
-void Shard::step(Block& block, std::span<const float> gradient) {
-  const std::size_t elements = gradient.size();
+/// From contributions to the next version, in one pass over memory: the same arithmetic at the primary and at every
+/// replica, whose one contribution is the reduced gradient. `keep`: where the reduced gradient goes; empty: nowhere.
+void Shard::step(Block& block, std::span<const std::byte* const> contributions, float scale, std::span<float> keep) {
+  const std::size_t elements = table_[block.id].elements;
   BlockBuffer next = next_buffer(block);
   const std::span<const float> current = std::as_const(block.current).values();
-  const std::span<float> result = next.values();
-  apply(job_.optimizer, current.first(elements), current.subspan(elements), gradient, result.first(elements),
-        result.subspan(elements));
+  for (std::size_t begin = 0; begin < elements; begin += piece_elements) {
+    const std::size_t count = std::min(piece_elements, elements - begin);
+    const std::span<float> gradient = keep.empty() ? std::span(gradient_).first(count) : keep.subspan(begin, count);
+    reduce(contributions, begin, scale, gradient);
+    apply(job_.optimizer, block.version.next(), elements, begin, current, gradient, next.values());
+  }
   block.spare = std::exchange(block.previous, std::exchange(block.current, std::move(next)));
   block.version = block.version.next();
   newest_ = std::max(newest_, block.version);
@@ -42,16 +46,13 @@ void Shard::step(Block& block, std::span<const float> gradient) {
 
 void Shard::apply_block(Local local, Effects& effects) {
   Block& block = blocks_[local];
-  const std::size_t elements = table_[block.id].elements;
   Contribution* const contributions = &contributions_[local * slices_.size()];
   pointers_.clear();
   for (std::size_t slot = 0; slot < slices_.size(); ++slot) {
     pointers_.push_back(contributions[slot].values);
   }
-  gradient_.resize(std::max(gradient_.size(), elements));
-  const std::span gradient(gradient_.data(), elements);
-  reduce(pointers_, reduction_scale(job_), gradient);
-  step(block, gradient);
+  const std::span<float> keep = block.chain == none ? std::span<float>{} : room_in_batch(local, effects);
+  step(block, pointers_, reduction_scale(job_), keep);
   block.contributed = 0;
   for (std::size_t slot = 0; slot < slices_.size(); ++slot) {
     let_go(contributions[slot]);
@@ -61,7 +62,6 @@ void Shard::apply_block(Local local, Effects& effects) {
   } else {
     block.committed = false;
     block.replicating = true;
-    add_to_batch(local, gradient, effects);
   }
 }
 
@@ -218,8 +218,7 @@ Payload Shard::gather(const Waiter& waiter) {
   const auto bytes_of = [&](const Block& block) { return std::size_t{table_[block.id].elements} * sizeof(float); };
   if (waiter.blocks.size() == 1) {  // no copy
     const Block& block = blocks_[waiter.blocks.front()];
-    const auto owner = std::make_shared<const BlockBuffer>(buffer_of(block));
-    return Payload(owner, std::as_bytes(owner->values()).first(bytes_of(block)));
+    return Payload::of(buffer_of(block), table_[block.id].elements);
   }
   if (gathered_.iteration == waiter.iteration && gathered_.runs == waiter.runs && !gathered_.payload.empty()) {
     return gathered_.payload;

@@ -239,23 +239,26 @@ void Shard::tell_if_ready(Effects& effects) {
 
 // ---- the primary: reduced gradients ---------------------------------------------------------------------------------
 
-void Shard::add_to_batch(Local local, std::span<const float> gradient, Effects& effects) {
+/// Where the reduced gradient of the block's next version is to be written, for its chain.
+std::span<float> Shard::room_in_batch(Local local, Effects& effects) {
   const Block& block = blocks_[local];
   const std::uint32_t chain = block.chain;
-  const std::size_t elements_max = job_.message_bytes / sizeof(float);
+  const std::size_t elements = table_[block.id].elements;
+  const std::size_t elements_max = std::min<std::size_t>(job_.message_bytes / sizeof(float), table_.flat_elements());
   const Batch& open = batches_[chain];
   if (!open.blocks.empty() &&
-      (open.iteration != block.version || open.gradients->size() + gradient.size() > elements_max)) {
+      (open.iteration != block.version.next() || open.elements + elements > open.gradients.size())) {
     send_batch(chain, effects);
   }
   Batch& batch = batches_[chain];
   if (batch.blocks.empty()) {
-    batch.iteration = block.version;
-    batch.gradients = std::make_shared<Floats>();
-    batch.gradients->reserve(std::min(elements_max, table_.flat_elements()));
+    batch.iteration = block.version.next();
+    batch.gradients = Buffer(std::max(elements_max, elements));
   }
   batch.blocks.push_back(local);
-  batch.gradients->insert(batch.gradients->end(), gradient.begin(), gradient.end());
+  const std::span<float> room = batch.gradients.values().subspan(batch.elements, elements);
+  batch.elements += elements;
+  return room;
 }
 
 void Shard::send_batch(std::uint32_t chain, Effects& effects) {
@@ -282,7 +285,7 @@ void Shard::send_outstanding(RequestId ticket, const Outstanding& outstanding, E
   }
   const auto& chain = chains_[outstanding.chain];
   to_server(chain[1], Replicate{outstanding.batch.iteration, ticket, chain, 1, table_.runs(ids)},
-            Payload::of(std::shared_ptr<const Floats>(outstanding.batch.gradients)), effects);
+            Payload::of(outstanding.batch.gradients, outstanding.batch.elements), effects);
 }
 
 void Shard::on_replicate_ack(const ReplicateAck& ack, Effects& effects) {
@@ -358,9 +361,7 @@ bool Shard::on_replicate(std::uint32_t from, const Message& message, const Repli
     Block& block = blocks_[local];
     const std::size_t count = table_[block.id].elements;
     if (block.version < replicate.iteration) {  // else it came before
-      gradient_.resize(std::max(gradient_.size(), count));
-      std::memcpy(gradient_.data(), values, count * sizeof(float));
-      step(block, std::span<const float>(gradient_.data(), count));
+      step(block, std::span(&values, 1), 1.0F, {});
     }
     values += count * sizeof(float);
   }

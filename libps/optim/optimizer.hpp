@@ -1,30 +1,65 @@
 // Optimizers on spans: from a version of a block and its reduced gradient to the next version. Pure; the same bits on
-// every machine of the same instruction-set baseline.
+// every machine, whichever of its vector units computes them.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string_view>
+
+#include "libps/base/types.hpp"
 
 namespace ringps {
 
-enum class OptimizerKind : std::uint8_t { sgd, momentum };
+enum class OptimizerKind : std::uint8_t { sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw, ftrl };
+
+/// How the learning rate changes from iteration to iteration.
+enum class RateSchedule : std::uint8_t {
+  constant,
+  step,    ///< times decay_factor after every decay_every iterations
+  cosine,  ///< down to final_factor along half a cosine over all iterations. Source: Loshchilov and Hutter 2017
+};
 
 struct OptimizerSpec {
   OptimizerKind kind = OptimizerKind::sgd;
   float learning_rate = 0.1F;
-  float momentum = 0.9F;  ///< only for OptimizerKind::momentum
+  float momentum = 0.9F;  ///< momentum, nesterov
   float weight_decay = 0.0F;
+  float beta1 = 0.9F;     ///< adam, adamw: of the mean of the gradient
+  float beta2 = 0.999F;   ///< adam, adamw, rmsprop: of the mean of its square
+  float epsilon = 1e-8F;  ///< adagrad, rmsprop, adam, adamw
+  float l1 = 0.0F;        ///< ftrl
+  float l2 = 0.0F;        ///< ftrl
+  float beta = 1.0F;      ///< ftrl
+
+  RateSchedule schedule = RateSchedule::constant;
+  std::uint64_t warmup = 0;       ///< iterations over which the rate rises linearly to its value
+  std::uint64_t decay_every = 1;  ///< iterations; RateSchedule::step
+  double decay_factor = 0.1;      ///< RateSchedule::step
+  double final_factor = 0.0;      ///< RateSchedule::cosine
+  std::uint64_t iterations = 1;   ///< of the run; RateSchedule::cosine
 
   /// Floats of optimizer state per element of the model.
-  std::uint32_t state_per_element() const { return kind == OptimizerKind::momentum ? 1U : 0U; }
+  std::uint32_t state_per_element() const;
+  /// The learning rate of an iteration, the first being 1.
+  float rate(Iteration iteration) const;
 };
 
-/// One step for one block. `next` and `next_state` may not overlap the others. All spans are aligned as floats.
-///   sgd:      w' = w - lr (g + decay w)
-///   momentum: m' = mu m + (g + decay w);  w' = w - lr m'        (Sutskever et al. 2013, without dampening)
-/// Shapes: weights, gradient, next: n; state, next_state: n * state_per_element().
-void apply(const OptimizerSpec& spec, std::span<const float> weights, std::span<const float> state,
-           std::span<const float> gradient, std::span<float> next, std::span<float> next_state);
+/// One step, number `iteration`, for the elements [begin, begin + gradient.size()) of a block. `current` and `next` are
+/// whole buffers that do not overlap: `elements` values, then state_per_element() runs of as many floats.
+///
+///   with g' = g + decay w, except where said otherwise:
+///   sgd:      w' = w - lr g'
+///   momentum: m' = mu m + g';  w' = w - lr m'                    (Sutskever et al. 2013, without dampening)
+///   nesterov: m' = mu m + g';  w' = w - lr (g' + mu m')          (Nesterov 1983, as in Sutskever et al. 2013)
+///   adagrad:  s' = s + g'^2;   w' = w - lr g' / (sqrt(s') + eps) (Duchi et al. 2011)
+///   rmsprop:  s' = b2 s + (1 - b2) g'^2;  w' = w - lr g' / (sqrt(s') + eps)  (Tieleman and Hinton 2012)
+///   adam:     m' = b1 m + (1 - b1) g';  v' = b2 v + (1 - b2) g'^2;
+///             w' = w - lr (m' / (1 - b1^t)) / (sqrt(v' / (1 - b2^t)) + eps)  (Kingma and Ba 2015)
+///   adamw:    the same from g, and then w' less lr decay w       (Loshchilov and Hutter 2019)
+///   ftrl:     n' = n + g^2;  z' = z + g - (sqrt(n') - sqrt(n)) / lr w;
+///             w' = 0 if |z'| <= l1, else -(z' - sign(z') l1) / ((beta + sqrt(n')) / lr + l2)
+///             from g, without decay; state: z, n                 (McMahan et al. 2013)
+void apply(const OptimizerSpec& spec, Iteration iteration, std::size_t elements, std::size_t begin,
+           std::span<const float> current, std::span<const float> gradient, std::span<float> next);
 
 }  // namespace ringps

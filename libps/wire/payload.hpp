@@ -5,6 +5,9 @@
 #include <cstddef>
 #include <memory>
 #include <span>
+#include <utility>
+
+#include "libps/base/buffer.hpp"
 
 namespace ringps {
 
@@ -20,6 +23,13 @@ class Payload {
   static Payload of(std::shared_ptr<const Container> values) {
     const auto bytes = std::as_bytes(std::span(*values));
     return Payload(std::move(values), bytes);
+  }
+
+  /// The first `count` values of a buffer.
+  static Payload of(const Buffer& values, std::size_t count) {
+    auto owner = std::make_shared<const Buffer>(values);
+    const auto bytes = std::as_bytes(owner->values().first(count));
+    return Payload(std::move(owner), bytes);
   }
 
   /// Little-endian values; not necessarily aligned.

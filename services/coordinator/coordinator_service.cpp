@@ -279,7 +279,7 @@ Result<void> CoordinatorService::commit_checkpoint(const Coordinator::CommitChec
   manifest.virtual_nodes = spec.virtual_nodes;
   manifest.replicas = spec.replicas;
   manifest.block_elements = spec.block_elements;
-  manifest.optimizer = spec.optimizer.kind == OptimizerKind::momentum ? "momentum" : "sgd";
+  manifest.optimizer = schema::name_of(job_.config.train.optimizer.kind);
   manifest.state_per_element = spec.optimizer.state_per_element();
   manifest.tensors = spec.tensors;
   for (const Coordinator::CheckpointFile& each : order.files) {

@@ -67,7 +67,8 @@ Disk::Done Disk::restore(const Shard::RestoreBlocks& order) const {
   Restored restored{order.restore.epoch, {}};
   for (const LoadedBlock& block : *loaded) {
     BlockBuffer buffer(block.values.size() + block.state.size());
-    std::copy(block.state.begin(), block.state.end(), std::copy(block.values.begin(), block.values.end(), buffer.data()));
+    std::copy(block.state.begin(), block.state.end(),
+              std::copy(block.values.begin(), block.values.end(), buffer.data()));
     restored.buffers.push_back(std::move(buffer));
   }
   return restored;

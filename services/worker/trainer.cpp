@@ -8,6 +8,7 @@
 #include "libps/base/log.hpp"
 #include "libps/client/client.hpp"
 #include "libps/net/clock.hpp"
+#include "libps/optim/clip.hpp"
 #include "services/common/job.hpp"
 #include "services/worker/evaluator.hpp"
 #include "services/worker/reporter.hpp"
@@ -48,11 +49,15 @@ class GradientSource {
   GradientSource(const Job& job, const Dataset& dataset)
       : images_(dataset.train),
         model_(make_model(model_spec(job.config), dataset.train.features)),
-        schedule_(schedule_spec(job.config, dataset)) {}
+        schedule_(schedule_spec(job.config, dataset)),
+        clip_norm_(job.config.train.optimizer.clip_norm) {}
 
   std::shared_ptr<const Floats> compute(const Client::Task& task) {
     std::shared_ptr<Floats> buffer = take_buffer(task.weights->size());
     model_->gradient(*task.weights, images_, schedule_.samples(task.iteration, task.slice), *buffer);
+    if (clip_norm_ > 0.0) {
+      clip(*buffer, clip_norm_);
+    }
     return buffer;
   }
 
@@ -70,6 +75,7 @@ class GradientSource {
   const Images& images_;
   std::unique_ptr<Model> model_;
   Schedule schedule_;
+  const double clip_norm_;
   std::vector<std::shared_ptr<Floats>> buffers_;
 };
 

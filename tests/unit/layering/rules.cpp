@@ -36,7 +36,7 @@ struct Ban {
 
 const std::vector<Ban>& bans() {
   static const std::vector<Ban> all = {
-      {std::regex("^libps/(core|ring|optim|wire)/|^libps/base/(?!log|check)"),
+      {std::regex("^libps/(core|ring|optim|wire)/|^libps/base/(?!log|check|buffer)"),
        std::regex(
            R"(std::(\w*mutex|atomic|j?thread|random_device|[io]?fstream|getenv)\b|_clock::now|\bzmq|\b(getenv|fopen)\()"
            R"(|<(mutex|shared_mutex|atomic|thread|fstream|zmq\.hpp|zmq\.h)>)"),

@@ -37,7 +37,8 @@ double best_accuracy_percent(const Dataset& dataset, const Training& training) {
   Floats gradient(weights.size());
   Floats next(weights.size());
   Schedule schedule({training.seed, static_cast<std::uint32_t>(dataset.train.count()), 1, 128, SampleStream::own});
-  const OptimizerSpec optimizer{OptimizerKind::sgd, training.learning_rate, 0.0F, 0.0F};
+  OptimizerSpec optimizer;
+  optimizer.learning_rate = training.learning_rate;
 
   double best = 0;
   for (Iteration iteration{1}; iteration.value <= training.iterations; iteration = iteration.next()) {
@@ -45,7 +46,7 @@ double best_accuracy_percent(const Dataset& dataset, const Training& training) {
       best = std::max(best, model->evaluate(weights, dataset.test, evaluate_images).accuracy_percent);
     }
     model->gradient(weights, dataset.train, schedule.samples(iteration, SliceId{0}), gradient);
-    apply(optimizer, weights, {}, gradient, next, {});
+    apply(optimizer, Iteration{1}, weights.size(), 0, weights, gradient, next);
     weights.swap(next);
   }
   return best;

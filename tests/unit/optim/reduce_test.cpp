@@ -35,7 +35,7 @@ std::vector<float> reduced(const std::vector<std::vector<float>>& contributions,
     pointers.push_back(copy.data());
   }
   std::vector<float> sum(count, 7.0F);
-  reduce(pointers, scale, sum);
+  reduce(pointers, 0, scale, sum);
   return sum;
 }
 
