@@ -109,7 +109,7 @@ struct Client::Connection {
   const Incarnation incarnation;
   SignalDescriptor signals;  // before any thread starts
   zmq::context_t context;
-  EventLoop loop;
+  EventLoop loop{true};
   Peers peers;
   ClientCore core;
   ClientCore::Effects effects;

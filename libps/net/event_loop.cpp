@@ -1,5 +1,6 @@
 #include "libps/net/event_loop.hpp"
 
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -15,7 +16,7 @@
 
 namespace ringps {
 
-EventLoop::EventLoop() : epoll_(epoll_create1(EPOLL_CLOEXEC)) {
+EventLoop::EventLoop(bool busy_poll) : epoll_(epoll_create1(EPOLL_CLOEXEC)), busy_poll_(busy_poll) {
   check(epoll_ >= 0, "epoll works");
 }
 
@@ -48,6 +49,40 @@ void EventLoop::remove(const PolledSocket& socket) {
   }
 }
 
+/// epoll_wait, after a moment of looking again and again: a core that goes to sleep takes longer to wake up than a small
+/// message takes to come. Only while nobody else wants the core, and where that has lately been of use.
+int EventLoop::wait(std::span<epoll_event> events, int milliseconds) {
+  constexpr Duration patience = std::chrono::microseconds(100);
+  constexpr Duration others_turn = std::chrono::microseconds(5);  // a yield that takes longer has let others run
+  constexpr std::uint32_t misses_max = 255;
+  const auto poll = [&](int timeout) {
+    return epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), timeout);
+  };
+  if (milliseconds == 0 || !busy_poll_ || skip_ > 0) {
+    skip_ -= skip_ > 0 ? 1 : 0;
+    return poll(milliseconds);
+  }
+  if (const int count = poll(0); count != 0) {
+    return count;
+  }
+  const Time start = now();
+  for (Time before = start; before - start < patience;) {
+    sched_yield();
+    const Time after = now();
+    if (after - before > others_turn) {
+      break;
+    }
+    before = after;
+    if (const int count = poll(0); count != 0) {
+      misses_ /= 2;
+      return count;
+    }
+  }
+  misses_ = std::min(2 * misses_ + 1, misses_max);
+  skip_ = misses_;
+  return poll(milliseconds);
+}
+
 void EventLoop::wait_until(Time deadline) {
   ready_.clear();
   for (const auto& entry : entries_) {
@@ -60,7 +95,7 @@ void EventLoop::wait_until(Time deadline) {
   // Rounded up: waking a little late is fine, waking early and spinning is not.
   const auto milliseconds = ready_.empty() ? std::chrono::ceil<std::chrono::milliseconds>(left).count() : 0;
   std::array<epoll_event, 64> events{};  // more than that are told the next time
-  const int count = epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), static_cast<int>(milliseconds));
+  const int count = wait(events, static_cast<int>(milliseconds));
   check(count >= 0 || errno == EINTR, "an epoll descriptor can be waited for");
   for (int i = 0; i < count; ++i) {
     const auto at = std::find_if(entries_.begin(), entries_.end(), [&](const auto& entry) {

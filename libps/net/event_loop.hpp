@@ -1,10 +1,14 @@
 // Waits for sockets, file descriptors and deadlines, and calls whoever they belong to. One thread.
 #pragma once
 
+#include <sys/epoll.h>
+
 #include <csignal>
 #include <cstddef>
 #include <functional>
+#include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "libps/base/time.hpp"
@@ -16,7 +20,8 @@ class EventLoop {
  public:
   using Handler = std::function<void()>;
 
-  EventLoop();
+  /// `busy_poll`: for loops that wait for answers to small messages: see wait().
+  explicit EventLoop(bool busy_poll = false);
   ~EventLoop();
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;
@@ -37,8 +42,12 @@ class EventLoop {
     Handler on_ready;
   };
   void add(Entry entry);
+  int wait(std::span<epoll_event> events, int milliseconds);
 
   const int epoll_;
+  const bool busy_poll_;
+  std::uint32_t misses_ = 0;  ///< of busy polling, of late
+  std::uint32_t skip_ = 0;    ///< waits without it
   std::vector<std::shared_ptr<const Entry>> entries_;
   std::vector<std::shared_ptr<const Entry>> ready_;  ///< scratch: a handler may add and remove entries
 };

@@ -26,7 +26,7 @@ class Server {
   /// One incarnation: what is lost when it is removed.
   struct Life {
     Life(Server& server, Incarnation incarnation);
-    EventLoop loop;
+    EventLoop loop{true};
     Shard shard;
     Disk disk;
     Peers peers;
