@@ -89,7 +89,7 @@ struct TimeoutConfig {
 };
 
 struct ClusterConfig {
-  enum class Transport : std::uint8_t { tcp, ipc };
+  enum class Transport : std::uint8_t { automatic, tcp, ipc };
   enum class Restart : std::uint8_t { needed, always, never };
   enum class OnDataLoss : std::uint8_t { rollback, stop };
 
@@ -101,7 +101,7 @@ struct ClusterConfig {
   std::uint32_t block_elements = 65536;
   std::uint32_t replicas = 1;
   OnDataLoss on_data_loss = OnDataLoss::rollback;
-  Transport transport = Transport::tcp;
+  Transport transport = Transport::automatic;
   std::string host = "127.0.0.1";
   Restart restart = Restart::needed;
   std::uint32_t message_bytes = 1U << 20U;
@@ -125,7 +125,8 @@ struct ClusterConfig {
         schema::shared("replicas", &S::replicas, {1, 5}, "servers that hold each block"),
         schema::shared("on_data_loss", &S::on_data_loss,
                        "when no replica of a block is left: go back to the last checkpoint, or stop with exit code 5"),
-        schema::local("transport", &S::transport, "between the processes"),
+        schema::local("transport", &S::transport,
+                      "between the processes; auto: tcp, and UNIX sockets where both are on one host"),
         schema::local("host", &S::host, "address that the processes bind"),
         schema::local("restart", &S::restart,
                       "when to start a dead process again; needed: when no other of its role is left"),
@@ -328,7 +329,7 @@ constexpr auto names(WorkerScope) {
 }
 constexpr auto names(ClusterConfig::Transport) {
   using enum ClusterConfig::Transport;
-  return schema::Names<ClusterConfig::Transport, 2>{{{"tcp", tcp}, {"ipc", ipc}}};
+  return schema::Names<ClusterConfig::Transport, 3>{{{"auto", automatic}, {"tcp", tcp}, {"ipc", ipc}}};
 }
 constexpr auto names(ClusterConfig::Restart) {
   using enum ClusterConfig::Restart;

@@ -202,8 +202,8 @@ class FaultRules {
       }
     }
     check_connected(key_path, names, roles);
-    if (config_.cluster.transport != ClusterConfig::Transport::tcp && report_.sound("cluster.transport")) {
-      report_.problem(key_path, "needs connections that can be led through a relay; expected cluster.transport: tcp");
+    if (config_.cluster.transport == ClusterConfig::Transport::ipc && report_.sound("cluster.transport")) {
+      report_.problem(key_path, "needs connections that can be led through a relay; expected cluster.transport: auto or tcp");
     }
   }
 
@@ -266,10 +266,10 @@ void check_survivors(const Config& config, Report& report) {
 
 void check_random_faults(const Config& config, Report& report) {
   const RandomFaultConfig& random = config.random_faults;
-  if (random.uses_links() && config.cluster.transport != ClusterConfig::Transport::tcp &&
+  if (random.uses_links() && config.cluster.transport == ClusterConfig::Transport::ipc &&
       report.sound("random_faults") && report.sound("cluster.transport")) {
     report.problem(random.cuts_per_minute > 0 ? "random_faults.cuts_per_minute" : "random_faults.slowdowns_per_minute",
-                   "needs connections that can be led through a relay; expected cluster.transport: tcp");
+                   "needs connections that can be led through a relay; expected cluster.transport: auto or tcp");
   }
   if (random.changes_members() && config.cluster.worker_scope == WorkerScope::server && report.sound("random_faults") &&
       report.sound("cluster.worker_scope")) {

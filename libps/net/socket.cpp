@@ -1,14 +1,19 @@
 #include "libps/net/socket.hpp"
 
 #include <spdlog/fmt/fmt.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <memory>
 #include <utility>
 #include <vector>
 
 #include "libps/base/check.hpp"
+#include "libps/base/log.hpp"
 #include "libps/wire/codec.hpp"
 #include "libps/wire/limits.hpp"
 
@@ -17,6 +22,8 @@ namespace {
 
 /// Below this a copy is cheaper than a reference-counted frame.
 constexpr std::size_t zero_copy_bytes_min = 16384;
+
+const std::string tcp = "tcp://";
 
 /// See connect_through; empty: none.
 std::string& proxy_of_process() {
@@ -28,6 +35,47 @@ std::string& proxy_of_process() {
 Duration& silence_max_of_process() {
   static Duration silence{};
   return silence;
+}
+
+/// See take_short_cuts.
+bool& short_cuts_of_process() {
+  static bool taken = false;
+  return taken;
+}
+
+/// The name of the short cut to whoever listens at a tcp endpoint, which is the same for all who know the endpoint;
+/// empty where it would be too long for the system.
+std::string short_cut_name(const std::string& tcp_endpoint) {
+  std::string name = "ringps-" + tcp_endpoint.substr(tcp.size());
+  return name.size() + 1 < sizeof(sockaddr_un::sun_path) ? name : std::string();
+}
+
+/// Whether a process of this user listens at an abstract name in this network namespace.
+bool someone_of_us_listens(const std::string& name) {
+  const int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (descriptor < 0) {
+    return false;
+  }
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  name.copy(address.sun_path + 1, sizeof address.sun_path - 1);
+  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+  ucred peer{};
+  socklen_t peer_length = sizeof peer;
+  const bool found = connect(descriptor, reinterpret_cast<const sockaddr*>(&address), length) == 0 &&
+                     getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &peer_length) == 0 &&
+                     peer.uid == geteuid();
+  close(descriptor);
+  return found;
+}
+
+/// `endpoint`, or the short cut to it.
+std::string nearest(const std::string& endpoint) {
+  if (!short_cuts_of_process() || !proxy_of_process().empty() || !endpoint.starts_with(tcp)) {
+    return endpoint;
+  }
+  const std::string name = short_cut_name(endpoint);
+  return !name.empty() && someone_of_us_listens(name) ? "ipc://@" + name : endpoint;
 }
 
 /// Left to itself, TCP doubles its patience with every retransmission that is lost: after a cut of a minute a
@@ -144,7 +192,6 @@ Result<std::string> bind_socket(zmq::socket_t& socket, const std::string& endpoi
                  "; use tcp://ADDRESS:PORT with an address of this host (port 0: the system chooses), or ipc://PATH"};
   }
   std::string bound = socket.get(zmq::sockopt::last_endpoint);
-  const std::string tcp = "tcp://";
   if (!advertise.empty() && bound.starts_with(tcp)) {
     bound = tcp + advertise + bound.substr(bound.rfind(':'));
   }
@@ -181,6 +228,10 @@ void give_up_after(Duration silence) {
   silence_max_of_process() = silence;
 }
 
+void take_short_cuts() {
+  short_cuts_of_process() = true;
+}
+
 int bulk_hwm(std::uint32_t message_bytes) {
   return static_cast<int>(std::clamp((1U << 30U) / std::max(message_bytes, 1U), 64U, 4096U));
 }
@@ -215,7 +266,17 @@ RouterSocket::RouterSocket(zmq::context_t& context, int hwm_messages)
 }
 
 Result<std::string> RouterSocket::bind(const std::string& endpoint, const std::string& advertise) {
-  return bind_socket(socket_, endpoint, advertise);
+  auto bound = bind_socket(socket_, endpoint, advertise);
+  if (bound && short_cuts_of_process() && bound->starts_with(tcp)) {
+    if (const std::string name = short_cut_name(*bound); !name.empty()) {
+      try {
+        socket_.bind("ipc://@" + name);
+      } catch (const zmq::error_t& error) {  // others will come by tcp
+        log::warn("no short cut for processes of this host: {}", error.what());
+      }
+    }
+  }
+  return bound;
 }
 
 bool RouterSocket::receive(Route& from, Message& message, const OnMalformed& on_malformed) {
@@ -244,7 +305,7 @@ DealerSocket::DealerSocket(zmq::context_t& context, const std::string& endpoint,
   monitor_.set(zmq::sockopt::linger, 0);
   monitor_.connect(monitor);
   socket_.set(zmq::sockopt::immediate, true);
-  socket_.connect(endpoint);
+  socket_.connect(nearest(endpoint));
 }
 
 /// The monitor is stopped before anybody stops reading it: ZeroMQ's I/O thread, which serves all sockets, would wait

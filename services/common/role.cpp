@@ -48,6 +48,9 @@ Result<Job> prepare(const RoleOptions& options) {
   if (!config) {
     return Error{config.error()};
   }
+  if (config->cluster.transport == ClusterConfig::Transport::automatic) {
+    take_short_cuts();
+  }
   const auto model = make_model(model_spec(*config));
   Job job{*config, make_job(*config, model->tensors()), sha256_hex(canonical_text(*config))};
   // Not earlier than failure_timeout: a broken connection removes a member sooner than silence does. And below a second

@@ -74,7 +74,7 @@ TEST_CASE("a bad name of an enum lists those that are allowed") {
         "t.yaml:1:15: model.kind: expected one of logistic_regression, softmax_regression, mlp; found "
         "'softmax_regresion' (did you mean 'softmax_regression'?)");
   CHECK(problems("cluster: {transport: [tcp]}") ==
-        "t.yaml:1:22: cluster.transport: expected one of tcp, ipc; found a list");
+        "t.yaml:1:22: cluster.transport: expected one of auto, tcp, ipc; found a list");
 }
 
 TEST_CASE("numbers have to be numbers of the right kind and range") {
