@@ -203,7 +203,8 @@ class FaultRules {
     }
     check_connected(key_path, names, roles);
     if (config_.cluster.transport == ClusterConfig::Transport::ipc && report_.sound("cluster.transport")) {
-      report_.problem(key_path, "needs connections that can be led through a relay; expected cluster.transport: auto or tcp");
+      report_.problem(key_path,
+                      "needs connections that can be led through a relay; expected cluster.transport: auto or tcp");
     }
   }
 

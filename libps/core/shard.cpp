@@ -27,7 +27,11 @@ bool is_server_of(const View& view, const Envelope& envelope) {
 }  // namespace
 
 Shard::Shard(const JobSpec& job, ServerId id, Incarnation incarnation)
-    : job_(job), id_(std::move(id)), incarnation_(incarnation), table_(job.tensors, job.block_elements) {
+    : job_(job),
+      id_(std::move(id)),
+      incarnation_(incarnation),
+      table_(job.tensors, job.block_elements),
+      scale_(reduction_scale(job)) {
   slot_of_slice_.assign(job_.slices, none);
   for (std::uint32_t s = 0; s < job_.slices; ++s) {
     if (contributes(job_, SliceId{s}, id_.value)) {

@@ -296,6 +296,8 @@ class Shard {
   const Incarnation incarnation_;
   const BlockTable table_;
 
+  const float scale_;  ///< of a sum of contributions
+
   std::vector<std::uint32_t> slot_of_slice_;  ///< position among the slices that contribute here, or none
   std::vector<SliceId> slices_;               ///< those, ascending
 
@@ -342,6 +344,7 @@ class Shard {
 
   // Scratch, to spare allocations; and the last gathered answer, which other workers will ask for as well.
   std::vector<const std::byte*> pointers_;
+  OptimizerStep step_;
   Floats gradient_ = Floats(piece_elements);
   std::vector<Local> located_;
   struct {

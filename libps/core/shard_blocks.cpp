@@ -3,7 +3,6 @@
 #include <cstring>
 #include <utility>
 
-#include "libps/core/assignment.hpp"
 #include "libps/core/bounds.hpp"
 #include "libps/core/shard.hpp"
 #include "libps/optim/reduce.hpp"
@@ -30,16 +29,20 @@ BlockBuffer Shard::next_buffer(Block& block) const {
 /// replica, whose one contribution is the reduced gradient. `keep`: where the reduced gradient goes; empty: nowhere.
 void Shard::step(Block& block, std::span<const std::byte* const> contributions, float scale, std::span<float> keep) {
   const std::size_t elements = table_[block.id].elements;
+  const Iteration iteration = block.version.next();
+  if (step_.iteration() != iteration) {
+    step_ = OptimizerStep(job_.optimizer, iteration);
+  }
   BlockBuffer next = next_buffer(block);
   const std::span<const float> current = std::as_const(block.current).values();
   for (std::size_t begin = 0; begin < elements; begin += piece_elements) {
     const std::size_t count = std::min(piece_elements, elements - begin);
     const std::span<float> gradient = keep.empty() ? std::span(gradient_).first(count) : keep.subspan(begin, count);
     reduce(contributions, begin, scale, gradient);
-    apply(job_.optimizer, block.version.next(), elements, begin, current, gradient, next.values());
+    step_.apply(elements, begin, current, gradient, next.values());
   }
   block.spare = std::exchange(block.previous, std::exchange(block.current, std::move(next)));
-  block.version = block.version.next();
+  block.version = iteration;
   newest_ = std::max(newest_, block.version);
   ++counters_.blocks_applied;
 }
@@ -52,7 +55,7 @@ void Shard::apply_block(Local local, Effects& effects) {
     pointers_.push_back(contributions[slot].values);
   }
   const std::span<float> keep = block.chain == none ? std::span<float>{} : room_in_batch(local, effects);
-  step(block, pointers_, reduction_scale(job_), keep);
+  step(block, pointers_, scale_, keep);
   block.contributed = 0;
   for (std::size_t slot = 0; slot < slices_.size(); ++slot) {
     let_go(contributions[slot]);

@@ -49,8 +49,8 @@ void EventLoop::remove(const PolledSocket& socket) {
   }
 }
 
-/// epoll_wait, after a moment of looking again and again: a core that goes to sleep takes longer to wake up than a small
-/// message takes to come. Only while nobody else wants the core, and where that has lately been of use.
+/// epoll_wait, after a moment of looking again and again: a core that goes to sleep takes longer to wake up than a
+/// small message takes to come. Only while nobody else wants the core, and where that has lately been of use.
 int EventLoop::wait(std::span<epoll_event> events, int milliseconds) {
   constexpr Duration patience = std::chrono::microseconds(100);
   constexpr Duration others_turn = std::chrono::microseconds(5);  // a yield that takes longer has let others run

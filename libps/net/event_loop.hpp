@@ -5,8 +5,8 @@
 
 #include <csignal>
 #include <cstddef>
-#include <functional>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>

@@ -63,8 +63,7 @@ bool someone_of_us_listens(const std::string& name) {
   ucred peer{};
   socklen_t peer_length = sizeof peer;
   const bool found = connect(descriptor, reinterpret_cast<const sockaddr*>(&address), length) == 0 &&
-                     getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &peer_length) == 0 &&
-                     peer.uid == geteuid();
+                     getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &peer_length) == 0 && peer.uid == geteuid();
   close(descriptor);
   return found;
 }

@@ -28,9 +28,10 @@ void connect_through(const std::string& proxy);
 /// acknowledged nothing for this long. To be called before there is any socket, and by nobody but main.
 void give_up_after(Duration silence);
 
-/// From now on RouterSockets of this process that listen at a tcp endpoint listen at a short cut for this host as well (a
-/// UNIX socket in Linux' abstract namespace, which leaves no file), and DealerSockets take it where it is there, belongs
-/// to the same user, and no proxy is in between. To be called before there is any socket, and by nobody but main.
+/// From now on RouterSockets of this process that listen at a tcp endpoint listen at a short cut for this host as well
+/// (a UNIX socket in Linux' abstract namespace, which leaves no file), and DealerSockets take it where it is there,
+/// belongs to the same user, and no proxy is in between. To be called before there is any socket, and by nobody but
+/// main.
 void take_short_cuts();
 
 /// Called with the reason for each frame sequence that is no message of ours.

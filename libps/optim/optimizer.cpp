@@ -49,35 +49,45 @@ float OptimizerSpec::rate(Iteration iteration) const {
   return static_cast<float>(static_cast<double>(learning_rate) * factor);
 }
 
-void apply(const OptimizerSpec& spec, Iteration iteration, std::size_t elements, std::size_t begin,
-           std::span<const float> current, std::span<const float> gradient, std::span<float> next) {
-  const std::size_t floats = elements * (1 + spec.state_per_element());
+OptimizerStep::OptimizerStep(const OptimizerSpec& spec, Iteration iteration)
+    : iteration_(iteration),
+      kind_(spec.kind),
+      state_per_element_(spec.state_per_element()),
+      rate_(spec.rate(iteration)),
+      momentum_(spec.momentum),
+      decay_(spec.weight_decay),
+      ftrl_{spec.l1, spec.l2, spec.beta},
+      kernels_(&kernels::best()) {
+  const auto correction = [&](float beta) {
+    return static_cast<float>(1.0 / (1.0 - power(static_cast<double>(beta), static_cast<double>(iteration.value))));
+  };
+  adam_ = {spec.beta1, spec.beta2, spec.epsilon, correction(spec.beta1), correction(spec.beta2)};
+}
+
+void OptimizerStep::apply(std::size_t elements, std::size_t begin, std::span<const float> current,
+                          std::span<const float> gradient, std::span<float> next) const {
+  const std::size_t floats = elements * (1 + state_per_element_);
   check(current.size() == floats && next.size() == floats, "values and optimizer state fit the optimizer");
   check(begin + gradient.size() <= elements, "a gradient lies within its block");
-  const kernels::Table& kernel = kernels::best();
-  const kernels::Step step{gradient.size(), gradient.data(),      current.data() + begin, next.data() + begin,
-                           elements,        spec.rate(iteration), spec.weight_decay};
-  const auto t = static_cast<double>(iteration.value);
-  switch (spec.kind) {
+  const kernels::Step step{gradient.size(), gradient.data(), current.data() + begin, next.data() + begin, elements,
+                           rate_,           decay_};
+  switch (kind_) {
     case OptimizerKind::sgd:
-      return kernel.sgd(step);
+      return kernels_->sgd(step);
     case OptimizerKind::momentum:
-      return kernel.momentum(step, spec.momentum);
+      return kernels_->momentum(step, momentum_);
     case OptimizerKind::nesterov:
-      return kernel.nesterov(step, spec.momentum);
+      return kernels_->nesterov(step, momentum_);
     case OptimizerKind::adagrad:
-      return kernel.adagrad(step, spec.epsilon);
+      return kernels_->adagrad(step, adam_.epsilon);
     case OptimizerKind::rmsprop:
-      return kernel.rmsprop(step, spec.beta2, spec.epsilon);
+      return kernels_->rmsprop(step, adam_.beta2, adam_.epsilon);
     case OptimizerKind::adam:
-    case OptimizerKind::adamw: {
-      const kernels::Adam adam{spec.beta1, spec.beta2, spec.epsilon,
-                               static_cast<float>(1.0 / (1.0 - power(static_cast<double>(spec.beta1), t))),
-                               static_cast<float>(1.0 / (1.0 - power(static_cast<double>(spec.beta2), t)))};
-      return spec.kind == OptimizerKind::adam ? kernel.adam(step, adam) : kernel.adamw(step, adam);
-    }
+      return kernels_->adam(step, adam_);
+    case OptimizerKind::adamw:
+      return kernels_->adamw(step, adam_);
     case OptimizerKind::ftrl:
-      return kernel.ftrl(step, {spec.l1, spec.l2, spec.beta});
+      return kernels_->ftrl(step, ftrl_);
   }
   check(false, "the optimizer kind is known");
 }

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "libps/base/types.hpp"
+#include "libps/optim/kernels.hpp"
 
 namespace ringps {
 
@@ -44,8 +45,7 @@ struct OptimizerSpec {
   float rate(Iteration iteration) const;
 };
 
-/// One step, number `iteration`, for the elements [begin, begin + gradient.size()) of a block. `current` and `next` are
-/// whole buffers that do not overlap: `elements` values, then state_per_element() runs of as many floats.
+/// One step of the rule, number `iteration` of the run, to be applied to any number of blocks.
 ///
 ///   with g' = g + decay w, except where said otherwise:
 ///   sgd:      w' = w - lr g'
@@ -59,7 +59,29 @@ struct OptimizerSpec {
 ///   ftrl:     n' = n + g^2;  z' = z + g - (sqrt(n') - sqrt(n)) / lr w;
 ///             w' = 0 if |z'| <= l1, else -(z' - sign(z') l1) / ((beta + sqrt(n')) / lr + l2)
 ///             from g, without decay; state: z, n                 (McMahan et al. 2013)
-void apply(const OptimizerSpec& spec, Iteration iteration, std::size_t elements, std::size_t begin,
-           std::span<const float> current, std::span<const float> gradient, std::span<float> next);
+class OptimizerStep {
+ public:
+  OptimizerStep() = default;
+  /// The first iteration is 1.
+  OptimizerStep(const OptimizerSpec& spec, Iteration iteration);
+
+  Iteration iteration() const { return iteration_; }
+
+  /// For the elements [begin, begin + gradient.size()) of a block. `current` and `next` are whole buffers that do not
+  /// overlap: `elements` values, then OptimizerSpec::state_per_element() runs of as many floats.
+  void apply(std::size_t elements, std::size_t begin, std::span<const float> current, std::span<const float> gradient,
+             std::span<float> next) const;
+
+ private:
+  Iteration iteration_;
+  OptimizerKind kind_ = OptimizerKind::sgd;
+  std::uint32_t state_per_element_ = 0;
+  float rate_ = 0;
+  float momentum_ = 0;
+  float decay_ = 0;
+  kernels::Adam adam_{};
+  kernels::Ftrl ftrl_{};
+  const kernels::Table* kernels_ = nullptr;
+};
 
 }  // namespace ringps

@@ -74,7 +74,8 @@ TEST_CASE("a process that is added can be meant by other faults") {
 
 TEST_CASE("cuts and slowness need tcp, and members change only where slices are nobody's own") {
   const std::string ipc = "cluster: {transport: ipc}\n";
-  CHECK_THAT(problems(ipc + "faults: [{at_iteration: 1, cut: [all, all]}]"), Catch::Contains("cluster.transport: auto or tcp"));
+  CHECK_THAT(problems(ipc + "faults: [{at_iteration: 1, cut: [all, all]}]"),
+             Catch::Contains("cluster.transport: auto or tcp"));
   CHECK_THAT(problems(ipc + "random_faults: {slowdowns_per_minute: 1}"),
              Catch::Contains("random_faults.slowdowns_per_minute: needs"));
   const std::string scope = "cluster: {worker_scope: server}\n";

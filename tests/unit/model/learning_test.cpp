@@ -46,7 +46,7 @@ double best_accuracy_percent(const Dataset& dataset, const Training& training) {
       best = std::max(best, model->evaluate(weights, dataset.test, evaluate_images).accuracy_percent);
     }
     model->gradient(weights, dataset.train, schedule.samples(iteration, SliceId{0}), gradient);
-    apply(optimizer, Iteration{1}, weights.size(), 0, weights, gradient, next);
+    OptimizerStep(optimizer, Iteration{1}).apply(weights.size(), 0, weights, gradient, next);
     weights.swap(next);
   }
   return best;

@@ -99,7 +99,7 @@ std::vector<float> random_block(const OptimizerSpec& spec, std::size_t elements)
 std::vector<float> applied(const OptimizerSpec& spec, std::uint64_t t, const std::vector<float>& block,
                            const std::vector<float>& gradient) {
   std::vector<float> next(block.size());
-  apply(spec, Iteration{t}, gradient.size(), 0, block, gradient, next);
+  OptimizerStep(spec, Iteration{t}).apply(gradient.size(), 0, block, gradient, next);
   return next;
 }
 
@@ -177,7 +177,7 @@ TEST_CASE("an element's step does not depend on its place in the block, nor on t
     const auto whole = applied(spec, 3, block, gradient);
     std::vector<float> pieces(block.size());
     for (std::size_t i = 0; i < elements; ++i) {
-      apply(spec, Iteration{3}, elements, i, block, std::span(gradient).subspan(i, 1), pieces);
+      OptimizerStep(spec, Iteration{3}).apply(elements, i, block, std::span(gradient).subspan(i, 1), pieces);
     }
     RC_ASSERT(same_bits(whole, pieces));
   }));
