@@ -240,7 +240,9 @@ void Coordinator::on_join(Time now, const Route& from, const Message& message, c
                                                      std::to_string(job_.servers - 1) + ", none to '" + id + "'");
     return;
   }
-  if (envelope.role == Role::worker && !has_place_for(id)) {
+  auto known = processes_.find(id);
+  const bool has_joined = known != processes_.end() && known->second.incarnation == envelope.incarnation;
+  if (envelope.role == Role::worker && !has_joined && !has_place_for(id, view_)) {
     refuse_for_good(RefusalReason::not_expected, "the server that '" + id + "' belongs to was removed");
     return;
   }
@@ -252,7 +254,6 @@ void Coordinator::on_join(Time now, const Route& from, const Message& message, c
     refuse_for_good(RefusalReason::removed, "this incarnation of '" + id + "' was removed");
     return;
   }
-  auto known = processes_.find(id);
   if (known != processes_.end() && known->second.incarnation != envelope.incarnation) {
     if (known->second.role != envelope.role || envelope.incarnation < known->second.incarnation) {
       refuse_for_good(RefusalReason::not_expected, "another process has joined as '" + id + "'; ids must be unique");

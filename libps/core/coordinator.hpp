@@ -175,7 +175,7 @@ class Coordinator {
   void settle_if_ready(Time now, Effects& effects);
   void drain(Time now, const Route& from, const Message& message, const std::string& id, Effects& effects);
   bool take_out(View& next, const Removal& removal, std::vector<Removal>& removals, std::string& cause);
-  bool has_place_for(const std::string& worker) const;
+  bool has_place_for(const std::string& worker, const View& view) const;
   void watch(Time now, Effects& effects);
   void forgive_own_pause(Time now);
   void note_word(Time now);

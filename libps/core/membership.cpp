@@ -42,12 +42,12 @@ bool Coordinator::was_removed(const Envelope& sender) const {
   return removed != removed_.end() && sender.incarnation <= removed->second;
 }
 
-bool Coordinator::has_place_for(const std::string& worker) const {
+bool Coordinator::has_place_for(const std::string& worker, const View& view) const {
   if (job_.worker_scope == WorkerScope::all || state_ == RunState::forming) {
     return true;
   }
   const auto is_home = [&](const std::string& server) { return ordinal(server) == home_of(job_, worker); };
-  return std::any_of(view_.servers.begin(), view_.servers.end(), [&](const auto& s) { return is_home(s.id.value); }) ||
+  return std::any_of(view.servers.begin(), view.servers.end(), [&](const auto& s) { return is_home(s.id.value); }) ||
          std::any_of(processes_.begin(), processes_.end(), [&](const auto& entry) {  // it waits for the next restore
            return entry.second.role == Role::server && is_home(entry.first);
          });
@@ -142,7 +142,7 @@ bool Coordinator::same_owners(const View& next) const {
 /// `roll_back` or if blocks are lost, assigns slices, journals, and only then publishes. Returns whether it went back.
 bool Coordinator::change_view(Time now, View next, bool roll_back, Effects& effects) {
   for (const auto& [id, process] : processes_) {
-    if (process.role == Role::worker && !next.worker_index(id)) {
+    if (process.role == Role::worker && !next.worker_index(id) && has_place_for(id, next)) {
       next.workers.push_back({{id}, process.incarnation});
     }
   }

@@ -318,6 +318,12 @@ void World::drain(Host& host) {
   if (host.role == Role::coordinator || !to.process) {
     return;
   }
+  // The coordinator counts on those that have gone for good until it notices: nobody would come in their place.
+  const bool some_have_gone = std::any_of(
+      hosts_.begin(), hosts_.end(), [&](const Host& other) { return other.role == host.role && other.gone_for_good; });
+  if (some_have_gone && !may_go_for_good(host)) {
+    return;
+  }
   for (Host& each : hosts_) {  // one may have been replaced
     each.asked_to_go = each.asked_to_go || each.name == host.name;
   }

@@ -197,6 +197,31 @@ TEST_CASE("by server, the workers of a server that waits for the next restore ma
   CHECK(t.has_worker("worker1"));
 }
 
+TEST_CASE("by server, a worker that has joined may say so again when the server that it waits for has gone") {
+  CoordinatorTest t(by_server());
+  t.form();
+  t.lives["server1"] = 2;
+  t.join("server1");
+  t.lives["worker1"] = 2;
+  t.join("worker1");
+  t.wait(t.job.timeouts.failure_timeout * 2, {"server0", "worker0", "worker1"});
+  t.join("worker1");
+  CHECK(t.told<Refused>("worker1").empty());
+}
+
+TEST_CASE("by server, a worker that came while no server was left goes on waiting when another one's server comes") {
+  CoordinatorTest t(by_server());
+  t.form();
+  t.wait(t.job.timeouts.failure_timeout * 2, {"worker0"});  // who goes with its server
+  t.lives = {{"server1", 2}, {"worker0", 2}, {"worker1", 2}};
+  t.join("worker0");
+  t.join("worker1");
+  t.join("server1");
+  CHECK(t.epoch() == Epoch{2});
+  CHECK(t.has_worker("worker1"));
+  CHECK_FALSE(t.has_worker("worker0"));
+}
+
 // ---- refresh_interval -----------------------------------------------------------------------------------------------
 
 TEST_CASE("with a refresh interval a slice changes hands only by a rollback") {
