@@ -230,13 +230,13 @@ Payload Shard::gather(const Waiter& waiter) {
   for (const Local local : waiter.blocks) {
     bytes += bytes_of(blocks_[local]);
   }
-  auto values = std::make_shared<Floats>(bytes / sizeof(float));
-  auto* at = reinterpret_cast<std::byte*>(values->data());
+  Buffer values(bytes / sizeof(float));
+  auto* at = reinterpret_cast<std::byte*>(values.data());
   for (const Local local : waiter.blocks) {
     std::memcpy(at, buffer_of(blocks_[local]).data(), bytes_of(blocks_[local]));
     at += bytes_of(blocks_[local]);
   }
-  gathered_ = {waiter.iteration, waiter.runs, Payload::of(std::shared_ptr<const Floats>(std::move(values)))};
+  gathered_ = {waiter.iteration, waiter.runs, Payload::of(values, values.size())};
   return gathered_.payload;
 }
 
