@@ -41,9 +41,11 @@ bench-failover: build ## Measure how long training stands still when a server di
 	cmake --build --preset release --target ringps-chaos
 	build/bin/ringps-chaos --failover 50 --out runs/failover
 
-bench: build ## Build and run the benchmarks
+bench: build ## Measure ringps beside raw ZeroMQ, into runs/bench; and the kernels
+	scripts/install-dependencies figures
 	cmake --build --preset release --target benches
 	for bench in build/bin/*_bench; do $$bench || exit 1; done
+	build/bin/ps-bench
 
 figures: build ## Reproduce the published figures, into runs/figures
 	scripts/install-dependencies figures

@@ -56,7 +56,7 @@ struct Sample {
   double server_cpu_per_mib = 0;
   double worker_cpu_per_mib = 0;
   std::uint64_t server_bytes = 0;
-  std::size_t floats = 0;
+  std::vector<double> seconds;  ///< of each iteration of the first worker
 };
 
 double median(std::vector<double> values) {
@@ -177,12 +177,45 @@ bool measure(const Row& row, const fs::path& scratch, Sample& sample) {
   sample.server_cpu_per_mib = result->server_cpu_seconds / volume_mib;
   sample.worker_cpu_per_mib = result->worker_cpu_seconds / volume_mib;
   sample.server_bytes = result->server_bytes_max;
-  sample.floats = result->floats;
+  sample.seconds = result->seconds.front();
   return true;
 }
 
 std::string shown(const Row& row, double value) {
   return row.latency ? fmt::format("{:.1f} us", value * 1e6) : fmt::format("{:.2f} GB/s", value * 1e-9);
+}
+
+/// Real workers on real data, beside what the machine manages with one server and one worker.
+void measure_training(const Options& options, const fs::path& scratch, json& document) {
+  struct Training {
+    std::uint32_t servers;
+    std::uint32_t workers;
+    double target;  ///< iterations per second; 0: none
+  };
+  for (const Training& each : {Training{1, 1, 6500}, Training{1, 4, 0}, Training{4, 1, 0}, Training{4, 4, 0}}) {
+    const std::string name = fmt::format("trained/even or odd/{} servers/{} workers", each.servers, each.workers);
+    if (name.find(options.filter) == std::string::npos) {
+      continue;
+    }
+    std::vector<double> rates;
+    for (int round = 0; round < options.rounds; ++round) {
+      if (const auto rate = run_training(each.servers, each.workers, 20000, options.overrides, scratch)) {
+        rates.push_back(*rate);
+      } else {
+        fmt::print(stderr, "{}: {}\n", name, rate.error());
+      }
+    }
+    if (rates.empty()) {
+      continue;
+    }
+    const std::string target =
+        each.target > 0 ? fmt::format(">={:.0f}/s{}", each.target, median(rates) >= each.target ? "" : " !") : "";
+    fmt::print("{:<52} {:>10.0f}/s {:>36} {:>8}\n", name, median(rates),
+               fmt::format("{:.0f} - {:.0f}", *std::min_element(rates.begin(), rates.end()),
+                           *std::max_element(rates.begin(), rates.end())),
+               target);
+    document["trained"].push_back({{"name", name}, {"iterations_per_second", rates}, {"target", each.target}});
+  }
 }
 
 int run(const Options& options) {
@@ -213,7 +246,6 @@ int run(const Options& options) {
       std::fflush(stdout);
     }
   }
-  fs::remove_all(scratch);
 
   json document{{"memory_copy_gb_per_s", copies}, {"fused_step_gb_per_s", steps}, {"rows", json::array()}};
   fmt::print("\nmemory copy {:.1f} GB/s, w -= lr g {:.1f} GB/s of g (64 MiB, one thread)\n\n", median(copies),
@@ -256,8 +288,11 @@ int run(const Options& options) {
                                 {"met", met},
                                 {"server_cpu_ms_per_mib", server_cpu * 1e3},
                                 {"worker_cpu_ms_per_mib", worker_cpu * 1e3},
-                                {"server_resident_bytes_max", bytes}});
+                                {"server_resident_bytes_max", bytes},
+                                {"iteration_seconds", samples[row.name].back().seconds}});
   }
+  measure_training(options, scratch, document);
+  fs::remove_all(scratch);
   const fs::path file = options.out / "bench.json";
   std::ofstream(file) << document.dump(2) << "\n";
   fmt::print("\n{}\n", file.string());
