@@ -42,10 +42,9 @@ bench-failover: build ## Measure how long training stands still when a server di
 	build/bin/ringps-chaos --failover 50 --out runs/failover
 
 bench: build ## Measure ringps beside raw ZeroMQ, into runs/bench; and the kernels
-	scripts/install-dependencies figures
 	cmake --build --preset release --target benches
 	for bench in build/bin/*_bench; do $$bench || exit 1; done
-	build/bin/ps-bench
+	build/bin/ps-bench --commit $$(git describe --always --dirty)
 
 figures: build ## Reproduce the published figures, into runs/figures
 	scripts/install-dependencies figures

@@ -3,6 +3,8 @@
 //   ps-bench --filter bulk/64    only rows whose name contains this
 #include <sched.h>
 #include <spdlog/fmt/fmt.h>
+#include <sys/utsname.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -37,6 +39,7 @@ struct Options {
   double volume_mib = 2048;
   bool large = false;
   std::vector<std::string> overrides;
+  std::string commit = "unknown";
 };
 
 /// One line of the table: a cluster, and what it is measured against.
@@ -185,6 +188,48 @@ std::string shown(const Row& row, double value) {
   return row.latency ? fmt::format("{:.1f} us", value * 1e6) : fmt::format("{:.2f} GB/s", value * 1e-9);
 }
 
+/// The table as BENCHMARKS.md has it.
+std::string markdown(const Options& options, const json& document) {
+  std::string processor = "unknown";
+  std::ifstream cpuinfo("/proc/cpuinfo");
+  for (std::string line; std::getline(cpuinfo, line);) {
+    if (line.starts_with("model name")) {
+      processor = line.substr(line.find(':') + 2);
+      break;
+    }
+  }
+  utsname system{};
+  uname(&system);
+  std::string text = fmt::format(
+      "Machine: {}, {} cores, Linux {}. Commit {}. {} rounds, all rows of a round one after the other; medians.\n\n"
+      "memcpy of 64 MiB {:.1f} GB/s; `w -= lr g` over 64 MiB {:.1f} GB/s of g; one thread.\n\n"
+      "| row | ringps | yardstick | ratio | all rounds | target | server ms/MiB | server RSS, MiB |\n"
+      "|---|---|---|---|---|---|---|---|\n",
+      processor, sysconf(_SC_NPROCESSORS_ONLN), system.release, options.commit, options.rounds,
+      median(document["memory_copy_gb_per_s"]), median(document["fused_step_gb_per_s"]));
+  for (const json& row : document["rows"]) {
+    const bool latency = row["unit"] == "seconds";
+    const auto shown = [&](const char* key) {
+      const double value = median(row[key]);
+      return latency ? fmt::format("{:.1f} µs", value * 1e6) : fmt::format("{:.2f} GB/s", value * 1e-9);
+    };
+    const std::vector<double> ratios = row["ratios"];
+    text +=
+        fmt::format("| {} | {} | {} | {:.2f} | {:.2f} – {:.2f} | {} {:.2f}{} | {:.2f} | {:.0f} |\n",
+                    row["name"].get<std::string>(), shown("ringps"), shown("yardstick"), row["ratio"].get<double>(),
+                    *std::min_element(ratios.begin(), ratios.end()), *std::max_element(ratios.begin(), ratios.end()),
+                    latency ? "≤" : "≥", row["target"].get<double>(), row["met"].get<bool>() ? "" : ", missed",
+                    row["server_cpu_ms_per_mib"].get<double>(), row["server_resident_bytes_max"].get<double>() / mib);
+  }
+  text += "\n| iterations per second, with gradients computed | median | all rounds |\n|---|---|---|\n";
+  for (const json& row : document["trained"]) {
+    const std::vector<double> rates = row["iterations_per_second"];
+    text += fmt::format("| {} | {:.0f} | {:.0f} – {:.0f} |\n", row["name"].get<std::string>(), median(rates),
+                        *std::min_element(rates.begin(), rates.end()), *std::max_element(rates.begin(), rates.end()));
+  }
+  return text;
+}
+
 /// Real workers on real data, beside what the machine manages with one server and one worker.
 void measure_training(const Options& options, const fs::path& scratch, json& document) {
   struct Training {
@@ -247,7 +292,10 @@ int run(const Options& options) {
     }
   }
 
-  json document{{"memory_copy_gb_per_s", copies}, {"fused_step_gb_per_s", steps}, {"rows", json::array()}};
+  json document{{"memory_copy_gb_per_s", copies},
+                {"fused_step_gb_per_s", steps},
+                {"rows", json::array()},
+                {"trained", json::array()}};
   fmt::print("\nmemory copy {:.1f} GB/s, w -= lr g {:.1f} GB/s of g (64 MiB, one thread)\n\n", median(copies),
              median(steps));
   fmt::print("{:<52} {:>12} {:>12} {:>7} {:>15} {:>8}  {}\n", "", "ringps", "yardstick", "ratio", "of all rounds",
@@ -284,6 +332,7 @@ int run(const Options& options) {
                                 {"yardstick", yardstick},
                                 {"yardstick_is", row.relative.empty() ? "raw ZeroMQ echo" : row.relative},
                                 {"ratio", ratio},
+                                {"ratios", ratios},
                                 {"target", row.target},
                                 {"met", met},
                                 {"server_cpu_ms_per_mib", server_cpu * 1e3},
@@ -295,7 +344,8 @@ int run(const Options& options) {
   fs::remove_all(scratch);
   const fs::path file = options.out / "bench.json";
   std::ofstream(file) << document.dump(2) << "\n";
-  fmt::print("\n{}\n", file.string());
+  std::ofstream(options.out / "bench.md") << markdown(options, document);
+  fmt::print("\n{}, and as a table {}\n", file.string(), (options.out / "bench.md").string());
   return all ? exit_done : exit_run_failed;
 }
 
@@ -329,6 +379,7 @@ int main(int argc, char** argv) {
   app.add_option("--volume", options.volume_mib, "MiB of gradients of one bulk row")->capture_default_str();
   app.add_flag("--large", options.large, "models of 1 GiB as well");
   app.add_option("--set", options.overrides, "keys of the configuration, as in cluster.block_elements=65536");
+  app.add_option("--commit", options.commit, "what was measured, for the table");
   app.add_option("--out", options.out, "folder of the results")->capture_default_str();
   if (const auto code = parse(app, argc, argv)) {
     return *code;
