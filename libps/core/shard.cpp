@@ -189,6 +189,12 @@ void Shard::on_restored(Time now, Epoch restore_epoch, std::vector<BlockBuffer> 
   flush(effects);
 }
 
+void Shard::on_restore_failed(Epoch restore_epoch, std::string text, Effects& effects) const {
+  if (restore_epoch == view_.restore.epoch) {
+    effects.push_back(Tell{Failed{std::move(text)}});
+  }
+}
+
 // ---- messages -------------------------------------------------------------------------------------------------------
 
 void Shard::on_message(Time now, const Route& from, Message message, Effects& effects) {

@@ -90,6 +90,9 @@ class Shard {
   void on_message(Time now, const Route& from, Message message, Effects& effects);
   /// `buffers`: for each block of RestoreBlocks, in its order. Ignored if the view has moved to another restore since.
   void on_restored(Time now, Epoch restore_epoch, std::vector<BlockBuffer> buffers, Effects& effects);
+  /// What was asked for with RestoreBlocks cannot be had. The run has to end, unless the view has moved to another
+  /// restore since: then the checkpoint may well have been deleted.
+  void on_restore_failed(Epoch restore_epoch, std::string text, Effects& effects) const;
   /// The coordinator's word on when the next checkpoint is due (CheckpointBegin); repeats do no harm.
   void on_checkpoint_begin(Time now, Iteration iteration, Epoch restore_epoch, Effects& effects);
   void on_tick(Time now, Effects& effects);

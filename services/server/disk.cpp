@@ -62,7 +62,7 @@ Disk::Done Disk::write(const Shard::WriteCheckpoint& order) const {
 Disk::Done Disk::restore(const Shard::RestoreBlocks& order) const {
   auto loaded = load_blocks(order.restore.checkpoint, table_, job_.optimizer.state_per_element(), order.blocks);
   if (!loaded) {
-    return Broken{server_.value + " cannot restore its blocks: " + loaded.error()};
+    return RestoreFailed{order.restore.epoch, server_.value + " cannot restore its blocks: " + loaded.error()};
   }
   Restored restored{order.restore.epoch, {}};
   for (const LoadedBlock& block : *loaded) {

@@ -21,10 +21,14 @@ class Disk {
     Epoch restore_epoch;
     std::vector<BlockBuffer> buffers;
   };
+  struct RestoreFailed {
+    Epoch restore_epoch;
+    std::string text;
+  };
   struct Broken {  ///< the run cannot go on
     std::string text;
   };
-  using Done = std::variant<Written, Restored, Broken>;
+  using Done = std::variant<Written, Restored, RestoreFailed, Broken>;
 
   Disk(const JobSpec& job, const BlockTable& table, ServerId server, Incarnation incarnation,
        std::filesystem::path checkpoints);

@@ -135,6 +135,9 @@ void Server::take_events(Life& life) {
       life.link.tell(std::move(written->report));
     } else if (auto* restored = std::get_if<Disk::Restored>(&done)) {
       life.shard.on_restored(now(), restored->restore_epoch, std::move(restored->buffers), effects_);
+    } else if (const auto* failed = std::get_if<Disk::RestoreFailed>(&done)) {
+      log::error("{}", failed->text);
+      life.shard.on_restore_failed(failed->restore_epoch, failed->text, effects_);
     } else {
       const std::string text = std::get<Disk::Broken>(done).text;
       log::error("{}", text);

@@ -55,6 +55,20 @@ void Network::broadcast(Host& from, const Message& message) {
   }
 }
 
+namespace {
+
+Message through_codec(const Message& message) {
+  const std::string header = encode_header(message);
+  const bool values = std::visit([]<class T>(const T&) { return carries_values(T::kind); }, message.body);
+  auto read = decode(std::as_bytes(std::span(header)), values ? &message.payload : nullptr);
+  if (!read) {
+    violated("the codec reads what it has written", read.error());
+  }
+  return std::move(*read);
+}
+
+}  // namespace
+
 void Network::carry(Connection* connection, Line* line, const Host& from, Host& to, std::uint32_t to_life,
                     const Route& route, const Message& message) {
   ++messages_;
@@ -67,9 +81,8 @@ void Network::carry(Connection* connection, Line* line, const Host& from, Host& 
     ++lost_;
     return;
   }
-  const auto header = std::make_shared<std::string>(encode_header(message));
-  const bool values = std::visit([]<class T>(const T&) { return carries_values(T::kind); }, message.body);
-  const auto payload = values ? std::make_shared<Payload>(message.payload) : nullptr;
+  // The codec takes a third of a run's time, so one run in four has it in between.
+  const auto sent = std::make_shared<const Message>(world_.scenario().seed % 4 == 0 ? through_codec(message) : message);
   const std::uint32_t generation = connection != nullptr ? connection->generation : 0;
   const int copies = !manners_.ordered && dice_.chance(manners_.duplication) ? 2 : 1;
   for (int copy = 0; copy < copies; ++copy) {
@@ -78,22 +91,14 @@ void Network::carry(Connection* connection, Line* line, const Host& from, Host& 
       arrival = std::max({arrival, line->free, line->cut_until});
       line->free = arrival;
     }
-    world_.after(to, arrival - world_.now(), [this, connection, generation, &to, route, header, payload] {
+    world_.after(to, arrival - world_.now(), [this, connection, generation, &to, route, sent] {
       if (connection == nullptr || connection->generation == generation) {
-        deliver(to, route, *header, payload.get());
+        to.process->on_message(route, *sent);
       } else {
         ++lost_;
       }
     });
   }
-}
-
-void Network::deliver(Host& to, const Route& route, const std::string& header, const Payload* payload) {
-  auto message = decode(std::as_bytes(std::span(header)), payload);
-  if (!message) {
-    violated("the codec reads what it has written", message.error());
-  }
-  to.process->on_message(route, std::move(*message));
 }
 
 void Network::reconnect(Host& client, Host& router) {

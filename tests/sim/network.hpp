@@ -57,7 +57,6 @@ class Network {
   Route route_of(const Connection& connection, const Host& client) const;
   void carry(Connection* connection, Line* line, const Host& from, Host& to, std::uint32_t to_life, const Route& route,
              const Message& message);
-  void deliver(Host& to, const Route& route, const std::string& header, const Payload* payload);
   Duration delay();
 
   World& world_;

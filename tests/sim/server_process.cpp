@@ -77,7 +77,10 @@ void ServerProcess::carry_out(const Shard::RestoreBlocks& restore) {
   world_.after(host_, time, [this, restore] {
     const Manifest* manifest = world_.store().manifest(restore.restore.checkpoint);
     if (manifest == nullptr) {
-      tell(Failed{"there is no checkpoint '" + restore.restore.checkpoint + "'"});
+      Shard::Effects effects;
+      shard_.on_restore_failed(restore.restore.epoch, "there is no checkpoint '" + restore.restore.checkpoint + "'",
+                               effects);
+      carry_out(std::move(effects));
       return;
     }
     std::vector<BlockBuffer> buffers;

@@ -304,6 +304,18 @@ std::vector<BlockBuffer> buffers_of(float value) {
   return buffers;
 }
 
+TEST_CASE("a checkpoint that cannot be read ends the run, but not one that nobody wants any more") {
+  ShardTest t;
+  t.view(make_view(t.job, 1, 1, 2, {Epoch{1}, Iteration{2}, "old"}));
+  t.view(make_view(t.job, 2, 1, 2, {Epoch{2}, Iteration{4}, "new"}));
+  t.effects.clear();
+  t.shard.on_restore_failed(Epoch{1}, "it has been deleted", t.effects);
+  CHECK(t.effects.empty());
+  t.shard.on_restore_failed(Epoch{2}, "it is broken", t.effects);
+  REQUIRE(t.effects.size() == 1);
+  CHECK(std::holds_alternative<Failed>(std::get<Shard::Tell>(t.effects[0]).body));
+}
+
 TEST_CASE("a rollback asks for every owned block of the checkpoint, and forgets what was contributed") {
   ShardTest t;
   t.view(make_view(t.job, 1, 1, 2));
