@@ -23,6 +23,12 @@ namespace ringps {
 /// in the same order; their first values are the configuration's.
 using ModelFactory = std::function<Result<std::unique_ptr<Model>>(const Config&)>;
 
+/// For a model whose constructor takes the configuration and cannot fail.
+template <class MyModel>
+ModelFactory factory_of() {
+  return [](const Config& config) { return Result<std::unique_ptr<Model>>(std::make_unique<MyModel>(config)); };
+}
+
 /// Takes part in a run as a worker, with the command line of ps-worker. Returns the exit code.
 int worker_main(int argc, char** argv, const ModelFactory& make_model);
 

@@ -172,19 +172,21 @@ const char* environment(const char* name) {
   return std::getenv(name);
 }
 
-/// Where the files lie, and how many features they have.
-Result<void> locate_libsvm(DataConfig& data) {
+/// Where the files lie, and how many features they have. Reads them, so that what is wrong with them is said before
+/// anything is started.
+Result<void> locate_libsvm(Config& config) {
+  DataConfig& data = config.data;
   const auto files = find_libsvm(data, environment);
   if (!files) {
     return files.failure();
   }
   data.path = fs::absolute(files->train).string();
   data.test_path = fs::absolute(files->test).string();
+  const auto dataset = load_libsvm(config);
+  if (!dataset) {
+    return dataset.failure();
+  }
   if (data.features == 0) {
-    const auto dataset = load_libsvm(*files);
-    if (!dataset) {
-      return dataset.failure();
-    }
     data.features = static_cast<std::uint32_t>(std::max<std::size_t>(dataset->features(), 1));
   }
   return {};
@@ -216,7 +218,7 @@ Result<Config> locate_inputs(Config config, const fs::path& wanted) {
     config.data.path = fs::absolute(*found).string();
   }
   if (config.data.kind == DataConfig::Kind::libsvm) {
-    if (auto located = locate_libsvm(config.data); !located) {
+    if (auto located = locate_libsvm(config); !located) {
       return located.failure();
     }
   }
