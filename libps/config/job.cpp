@@ -170,10 +170,10 @@ Result<std::filesystem::path> find_training_file(const DataConfig& data, const E
     }
     searched += fmt::format("{}{}", searched.empty() ? "" : " or ", candidate.string());
   }
-  return Error{
-      fmt::format("the training file that data.path names is not at {} (expected the file, or a folder with one of its own "
-                  "name, plain or with .gz): set data.path, or RINGPS_DATA to the folder that it is in",
-                  searched)};
+  return Error{fmt::format(
+      "the training file that data.path names is not at {} (expected the file, or a folder with one of its own "
+      "name, plain or with .gz): set data.path, or RINGPS_DATA to the folder that it is in",
+      searched)};
 }
 
 }  // namespace

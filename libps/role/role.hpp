@@ -10,7 +10,7 @@
 #include "libps/core/member.hpp"
 
 // Only declared, so that the installed headers do not need CLI11; programs that parse include <CLI/CLI.hpp>.
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming): its name
 class App;
 }
 

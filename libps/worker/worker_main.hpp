@@ -10,6 +10,7 @@
 // model, and `cluster.worker_program` names the program for psctl.
 #pragma once
 
+#include <exception>
 #include <functional>
 #include <memory>
 
@@ -23,10 +24,16 @@ namespace ringps {
 /// in the same order; their first values are the configuration's.
 using ModelFactory = std::function<Result<std::unique_ptr<Model>>(const Config&)>;
 
-/// For a model whose constructor takes the configuration and cannot fail.
+/// For a model whose constructor takes the configuration. What it throws ends the program with its words.
 template <class MyModel>
 ModelFactory factory_of() {
-  return [](const Config& config) { return Result<std::unique_ptr<Model>>(std::make_unique<MyModel>(config)); };
+  return [](const Config& config) -> Result<std::unique_ptr<Model>> {
+    try {
+      return std::unique_ptr<Model>(std::make_unique<MyModel>(config));
+    } catch (const std::exception& error) {
+      return Error{error.what()};
+    }
+  };
 }
 
 /// Takes part in a run as a worker, with the command line of ps-worker. Returns the exit code.
