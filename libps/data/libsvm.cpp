@@ -204,6 +204,7 @@ Result<SparseSamples> read_file(const std::filesystem::path& file, const LibsvmO
 Result<SparseSamples> read_libsvm(std::istream& input, std::string_view name, const LibsvmOptions& options) {
   const std::size_t threads =
       options.threads != 0 ? options.threads : std::max<std::size_t>(std::thread::hardware_concurrency(), 1);
+  const auto policy = threads == 1 ? std::launch::deferred : std::launch::async;  // one: it may as well be this one
   LineChunks chunks(input, options.chunk_bytes);
   Assembly assembly(name);
   std::deque<std::future<Chunk>> parsing;  // bounds what is in memory; each one's destructor waits for its thread
@@ -227,7 +228,7 @@ Result<SparseSamples> read_libsvm(std::istream& input, std::string_view name, co
         return added.failure();
       }
     }
-    parsing.push_back(std::async(std::launch::async, [index_max = options.features_max, chunk_text = std::move(*text)] {
+    parsing.push_back(std::async(policy, [index_max = options.features_max, chunk_text = std::move(*text)] {
       return parse_chunk(chunk_text, index_max);
     }));
   }
