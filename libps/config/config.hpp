@@ -130,7 +130,7 @@ struct ClusterConfig {
   std::uint32_t min_workers = 1;
   WorkerScope worker_scope = WorkerScope::all;
   std::uint32_t virtual_nodes = 100;
-  std::uint32_t block_elements = 65536;
+  std::uint32_t block_elements = 262144;
   std::uint32_t replicas = 1;
   OnDataLoss on_data_loss = OnDataLoss::rollback;
   Transport transport = Transport::automatic;
@@ -153,8 +153,9 @@ struct ClusterConfig {
                        "all: each worker's gradient goes to all servers and is averaged; server: a worker belongs to "
                        "one server, and gradients are summed"),
         schema::shared("virtual_nodes", &S::virtual_nodes, {1, 10'000}, "points of a server on the hash ring"),
-        schema::shared("block_elements", &S::block_elements, {1, 1U << 20U},
-                       "consecutive elements of a tensor that are placed together"),
+        schema::shared(
+            "block_elements", &S::block_elements, {1, 1U << 20U},
+            "consecutive elements of a tensor that are placed together: a MiB of them travels without being copied"),
         schema::shared("replicas", &S::replicas, {1, 5}, "servers that hold each block"),
         schema::shared("on_data_loss", &S::on_data_loss,
                        "when no replica of a block is left: go back to the last checkpoint, or stop with exit code 5"),

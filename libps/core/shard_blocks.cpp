@@ -184,10 +184,17 @@ bool Shard::advance(std::uint32_t index, Effects& effects) {
 bool Shard::hang(std::uint32_t index) {
   Waiter& waiter = waiters_[index];
   Block& block = blocks_[waiter.blocks[waiter.ready]];
-  // A repeated request replaces itself: the first one's connection may be gone.
+  // A repeated request replaces itself: the first one's connection may be gone. So does one that follows, when its
+  // sender has begun anew.
   for (std::uint32_t at = block.first_waiter; at != none; at = waiters_[at].next) {
-    if (waiters_[at].request == waiter.request && waiters_[at].sender == waiter.sender) {
-      waiters_[at].from = waiter.from;
+    Waiter& other = waiters_[at];
+    const bool again = other.request == waiter.request || (other.follow && waiter.follow && other.runs == waiter.runs &&
+                                                           other.iteration == waiter.iteration);
+    if (other.sender == waiter.sender && again) {
+      if (other.request <= waiter.request) {
+        other.request = waiter.request;
+        other.from = waiter.from;
+      }
       return false;
     }
   }
@@ -230,13 +237,13 @@ Payload Shard::gather(const Waiter& waiter) {
   for (const Local local : waiter.blocks) {
     bytes += bytes_of(blocks_[local]);
   }
-  auto values = std::make_shared<Floats>(bytes / sizeof(float));
-  auto* at = reinterpret_cast<std::byte*>(values->data());
+  Buffer values(bytes / sizeof(float));
+  auto* at = reinterpret_cast<std::byte*>(values.data());
   for (const Local local : waiter.blocks) {
     std::memcpy(at, buffer_of(blocks_[local]).data(), bytes_of(blocks_[local]));
     at += bytes_of(blocks_[local]);
   }
-  gathered_ = {waiter.iteration, waiter.runs, Payload::of(std::shared_ptr<const Floats>(std::move(values)))};
+  gathered_ = {waiter.iteration, waiter.runs, Payload::of(values, values.size())};
   return gathered_.payload;
 }
 

@@ -1,5 +1,7 @@
 #include "libps/role/role.hpp"
 
+#include <malloc.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
@@ -40,6 +42,10 @@ void RoleOptions::add_bind_options(CLI::App& app) {
 }
 
 Result<Job> prepare(const RoleOptions& options) {
+  // Messages and versions come and go by the megabyte. Left to itself, the C library gives each back to the system and
+  // has the next one mapped and cleared page by page, which takes longer than to send it.
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
   std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of its write, not the end of the process
   if (auto configured = log::configure(options.id, options.log_level, options.log_format); !configured) {
     return Error{configured.error()};

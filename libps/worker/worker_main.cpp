@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <limits>
 #include <string>
 
 #include "libps/role/role.hpp"
@@ -52,6 +53,11 @@ int worker_main(int argc, char** argv, const ModelFactory& make_model) {
   }
   if (const auto checked = check_tensors((*model)->tensors(), job->spec.tensors); !checked) {
     return report_error(checked.error(), exit_usage);
+  }
+  if (const std::size_t samples = (*model)->train_samples();
+      samples == 0 || samples > std::numeric_limits<std::uint32_t>::max()) {
+    return report_error(fmt::format("the model has {} training samples, expected 1 to 4294967295", samples),
+                        exit_usage);
   }
   return train(*job, **model, options);
 }

@@ -2,8 +2,7 @@
 // ringps brings.
 //
 //   int main(int argc, char** argv) {
-//     return ringps::worker_main(argc, argv, [](const ringps::Config& config) { return
-//     std::make_unique<MyModel>(config); });
+//     return ringps::worker_main(argc, argv, ringps::factory_of<MyModel>());
 //   }
 //
 // The configuration has `model: {kind: custom, tensors: […]}`, so that servers know the tensors without knowing the

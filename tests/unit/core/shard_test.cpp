@@ -414,5 +414,24 @@ TEST_CASE("a request that follows is answered with every version, and a repeated
   CHECK(t.shard.load().waiting == 0);  // nothing comes after the last version
 }
 
+TEST_CASE("a worker that begins anew and follows again is answered once, under its new request") {
+  ShardTest t;
+  t.view(make_view(t.job, 1, 1, 2));
+  for (const std::uint64_t request : {std::uint64_t{9}, std::uint64_t{30}}) {
+    Message follow = t.pull(Iteration{1}, request);
+    std::get<Pull>(follow.body).follow = true;
+    t.say(follow, "follower");
+  }
+  CHECK(t.shard.load().waiting == 1);
+  t.iterate(1);
+  const auto answered = [&](std::uint64_t request) {
+    const auto replies = t.replies();
+    return std::count_if(replies.begin(), replies.end(),
+                         [&](const auto& reply) { return reply.message.envelope.request == RequestId{request}; });
+  };
+  CHECK(answered(9) == 0);
+  CHECK(answered(30) == 1);
+}
+
 }  // namespace
 }  // namespace ringps
