@@ -23,7 +23,7 @@ struct Programs {
 };
 
 /// Those that lie beside this program; the worker's is `worker_program` unless that is empty.
-Result<Programs> find_programs(const std::string& worker_program);
+Result<Programs> find_programs(const std::string& worker_program = "");
 
 /// A server or a worker.
 struct MemberName {
