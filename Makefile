@@ -41,9 +41,10 @@ bench-failover: build ## Measure how long training stands still when a server di
 	cmake --build --preset release --target ringps-chaos
 	build/bin/ringps-chaos --failover 50 --out runs/failover
 
-bench: build ## Build and run the benchmarks
+bench: build ## Measure ringps beside raw ZeroMQ, into runs/bench; and the kernels
 	cmake --build --preset release --target benches
 	for bench in build/bin/*_bench; do $$bench || exit 1; done
+	build/bin/ps-bench --commit $$(git describe --always --dirty)
 
 figures: build ## Reproduce the published figures, into runs/figures
 	scripts/install-dependencies figures

@@ -29,7 +29,7 @@ struct Client::Connection {
         peers(context, loop, bulk_hwm(job.message_bytes)),
         core(job, options.id, incarnation),
         link(
-            context, job,
+            job,
             {Role::worker, options.id.value, incarnation, "", options.job_digest, static_cast<std::uint64_t>(getpid())},
             options.coordinator) {
     loop.add(signals.descriptor(), [this] { on_signal(); });

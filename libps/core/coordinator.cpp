@@ -59,6 +59,14 @@ void Coordinator::on_start(Time now, const std::optional<Recovered>& recovered) 
   for (const WorkerMember& worker : view_.workers) {
     expect(Role::worker, worker.id.value, worker.incarnation, "");
   }
+  // A server that was removed is still in the settled ring, where nobody takes it into account. Were it to come back in
+  // the same life, it would count as one that has what the ring says, and it has fallen behind.
+  for (const RingMember& member : view_.settled_ring) {
+    const auto server = view_.server_index(member.id.value);
+    if (!server || view_.servers[*server].incarnation != member.incarnation) {
+      removed_[member.id.value] = member.incarnation;
+    }
+  }
 }
 
 Message Coordinator::make(Body body, RequestId request) const {

@@ -20,12 +20,8 @@ void log_malformed(const std::string& reason) {
 
 }  // namespace
 
-ControlLink::ControlLink(zmq::context_t& context, const JobSpec& job, Member::Identity identity,
-                         std::string coordinator)
-    : job_(job),
-      identity_(std::move(identity)),
-      coordinator_(std::move(coordinator)),
-      thread_([this, &context] { run(context); }) {}
+ControlLink::ControlLink(const JobSpec& job, Member::Identity identity, std::string coordinator)
+    : job_(job), identity_(std::move(identity)), coordinator_(std::move(coordinator)), thread_([this] { run(); }) {}
 
 ControlLink::~ControlLink() {
   farewell_.store(true);
@@ -45,7 +41,10 @@ Member::Activity ControlLink::activity() {
           waiting_for_, refused_.load(std::memory_order_relaxed)};
 }
 
-void ControlLink::run(zmq::context_t& context) {
+void ControlLink::run() {
+  // Of its own: heartbeats wait neither for large messages nor for a name server (ZeroMQ looks names up on the thread
+  // that does all else of a context).
+  zmq::context_t context = make_context();
   DealerSocket dealer(context, coordinator_, control_hwm);
   dealer.set_linger(farewell_timeout);
   std::optional<SubscriberSocket> subscriber;

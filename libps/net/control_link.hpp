@@ -21,7 +21,7 @@ class ControlLink {
   using Event = std::variant<View, HeartbeatAnswer, Ended>;
 
   /// Starts to join at once. `job` outlives the link.
-  ControlLink(zmq::context_t& context, const JobSpec& job, Member::Identity identity, std::string coordinator);
+  ControlLink(const JobSpec& job, Member::Identity identity, std::string coordinator);
   /// Says farewell (Leave) and waits a moment until everything told has been heard.
   ~ControlLink();
   ControlLink(const ControlLink&) = delete;
@@ -52,7 +52,7 @@ class ControlLink {
     bool reliable = false;
   };
 
-  void run(zmq::context_t& context);
+  void run();
   Member::Activity activity();
 
   const JobSpec& job_;

@@ -1,5 +1,6 @@
 #include "libps/net/socket.hpp"
 
+#include <netdb.h>
 #include <spdlog/fmt/fmt.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -183,6 +184,29 @@ zmq::socket_t make_socket(zmq::context_t& context, zmq::socket_type type, int hw
   return socket;
 }
 
+/// The numeric address, of a `family` such as AF_INET, that `host` stands for here and now. Members are told that: a
+/// name would be looked up again by every one of them at every reconnect, on the thread that does all of ZeroMQ's work,
+/// and a name server that is slow to say that a dead host is not there would make the living look dead as well.
+Result<std::string> numeric_address(const std::string& host, int family) {
+  addrinfo wanted{};
+  wanted.ai_family = family;
+  wanted.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  const std::string bare = host.starts_with('[') && host.ends_with(']') ? host.substr(1, host.size() - 2) : host;
+  if (const int error = getaddrinfo(bare.c_str(), nullptr, &wanted, &found); error != 0) {
+    return Error{"cannot tell others to come to '" + host + "': " + gai_strerror(error) +
+                 "; expected a name that this host can look up, or an address"};
+  }
+  std::array<char, NI_MAXHOST> text{};
+  const int error =
+      getnameinfo(found->ai_addr, found->ai_addrlen, text.data(), text.size(), nullptr, 0, NI_NUMERICHOST);
+  freeaddrinfo(found);
+  if (error != 0) {
+    return Error{"cannot write the address of '" + host + "': " + gai_strerror(error)};
+  }
+  return family == AF_INET6 ? "[" + std::string(text.data()) + "]" : std::string(text.data());
+}
+
 Result<std::string> bind_socket(zmq::socket_t& socket, const std::string& endpoint, const std::string& advertise) {
   try {
     socket.bind(endpoint);
@@ -192,7 +216,11 @@ Result<std::string> bind_socket(zmq::socket_t& socket, const std::string& endpoi
   }
   std::string bound = socket.get(zmq::sockopt::last_endpoint);
   if (!advertise.empty() && bound.starts_with(tcp)) {
-    bound = tcp + advertise + bound.substr(bound.rfind(':'));
+    const auto address = numeric_address(advertise, bound.starts_with(tcp + "[") ? AF_INET6 : AF_INET);
+    if (!address) {
+      return address;
+    }
+    bound = tcp + *address + bound.substr(bound.rfind(':'));
   }
   return bound;
 }

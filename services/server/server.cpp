@@ -27,7 +27,7 @@ Server::Life::Life(Server& server, Incarnation incarnation)
       disk(server.job_.spec, shard.table(), {server.options_.id}, incarnation,
            std::filesystem::path(server.options_.run_dir) / "checkpoints"),
       peers(server.context_, loop, bulk_hwm(server.job_.spec.message_bytes)),
-      link(server.context_, server.job_.spec,
+      link(server.job_.spec,
            {Role::server, server.options_.id, incarnation, server.endpoint_, server.job_.digest,
             static_cast<std::uint64_t>(getpid())},
            server.options_.coordinator) {}

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <map>
 #include <mutex>
@@ -22,6 +23,7 @@
 #include "libps/config/write.hpp"
 #include "libps/net/clock.hpp"
 #include "libps/storage/file.hpp"
+#include "services/psctl/experiment.hpp"
 #include "services/psctl/launcher.hpp"
 #include "services/psctl/run_dir.hpp"
 
@@ -196,6 +198,34 @@ Result<ClusterResult> run_cluster(const ClusterCase& wanted, const fs::path& scr
   }
   fs::remove_all(run_dir->path());
   return result;
+}
+
+Result<double> run_training(std::uint32_t servers, std::uint32_t workers, std::uint64_t iterations,
+                            const std::vector<std::string>& overrides, const fs::path& scratch) {
+  std::vector<std::string> all{fmt::format("cluster.servers={}", servers),
+                               fmt::format("cluster.workers={}", workers),
+                               fmt::format("train.iterations={}", iterations),
+                               "model.kind=logistic_regression",
+                               "evaluate.interval=0",
+                               "checkpoint.interval=0",
+                               "output.curve=false",
+                               "name=bench"};
+  if (const char* data = std::getenv("RINGPS_DATA"); data != nullptr && fs::exists(fs::path(data) / "mnist")) {
+    all.emplace_back("data.kind=mnist");
+  }
+  all.insert(all.end(), overrides.begin(), overrides.end());
+  const auto config = load_config_text("{}", "the benchmark", all);
+  if (!config) {
+    return Error{config.error()};
+  }
+  SignalDescriptor signals;
+  const Experiment experiment =
+      run_experiment(*config, {scratch / "training", ProgressReporter::Style::quiet}, signals);
+  fs::remove_all(scratch / "training");
+  if (experiment.code != exit_done) {
+    return Error{experiment.error};
+  }
+  return figures_of(experiment.record).iterations_per_second;
 }
 
 int bench_worker(const RoleOptions& options) {

@@ -30,6 +30,10 @@ struct ClusterResult {
   std::uint64_t server_bytes_max = 0;  ///< resident size of the largest server
 };
 
+/// Iterations per second of even or odd digits with the real worker: MNIST where it is ($RINGPS_DATA), else synthetic.
+Result<double> run_training(std::uint32_t servers, std::uint32_t workers, std::uint64_t iterations,
+                            const std::vector<std::string>& overrides, const std::filesystem::path& scratch);
+
 Result<ClusterResult> run_cluster(const ClusterCase& wanted, const std::filesystem::path& scratch);
 
 /// The worker's process: contributes the same gradient all the time, and writes what each iteration took into the

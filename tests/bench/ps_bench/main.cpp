@@ -3,6 +3,8 @@
 //   ps-bench --filter bulk/64    only rows whose name contains this
 #include <sched.h>
 #include <spdlog/fmt/fmt.h>
+#include <sys/utsname.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -37,6 +39,7 @@ struct Options {
   double volume_mib = 2048;
   bool large = false;
   std::vector<std::string> overrides;
+  std::string commit = "unknown";
 };
 
 /// One line of the table: a cluster, and what it is measured against.
@@ -56,7 +59,7 @@ struct Sample {
   double server_cpu_per_mib = 0;
   double worker_cpu_per_mib = 0;
   std::uint64_t server_bytes = 0;
-  std::size_t floats = 0;
+  std::vector<double> seconds;  ///< of each iteration of the first worker
 };
 
 double median(std::vector<double> values) {
@@ -177,12 +180,87 @@ bool measure(const Row& row, const fs::path& scratch, Sample& sample) {
   sample.server_cpu_per_mib = result->server_cpu_seconds / volume_mib;
   sample.worker_cpu_per_mib = result->worker_cpu_seconds / volume_mib;
   sample.server_bytes = result->server_bytes_max;
-  sample.floats = result->floats;
+  sample.seconds = result->seconds.front();
   return true;
 }
 
 std::string shown(const Row& row, double value) {
   return row.latency ? fmt::format("{:.1f} us", value * 1e6) : fmt::format("{:.2f} GB/s", value * 1e-9);
+}
+
+/// The table as BENCHMARKS.md has it.
+std::string markdown(const Options& options, const json& document) {
+  std::string processor = "unknown";
+  std::ifstream cpuinfo("/proc/cpuinfo");
+  for (std::string line; std::getline(cpuinfo, line);) {
+    if (line.starts_with("model name")) {
+      processor = line.substr(line.find(':') + 2);
+      break;
+    }
+  }
+  utsname system{};
+  uname(&system);
+  std::string text = fmt::format(
+      "Machine: {}, {} cores, Linux {}. Commit {}. {} rounds, all rows of a round one after the other; medians.\n\n"
+      "memcpy of 64 MiB {:.1f} GB/s; `w -= lr g` over 64 MiB {:.1f} GB/s of g; one thread.\n\n"
+      "| row | ringps | yardstick | ratio | all rounds | target | server ms/MiB | server RSS, MiB |\n"
+      "|---|---|---|---|---|---|---|---|\n",
+      processor, sysconf(_SC_NPROCESSORS_ONLN), system.release, options.commit, options.rounds,
+      median(document["memory_copy_gb_per_s"]), median(document["fused_step_gb_per_s"]));
+  for (const json& row : document["rows"]) {
+    const bool latency = row["unit"] == "seconds";
+    const auto shown = [&](const char* key) {
+      const double value = median(row[key]);
+      return latency ? fmt::format("{:.1f} µs", value * 1e6) : fmt::format("{:.2f} GB/s", value * 1e-9);
+    };
+    const std::vector<double> ratios = row["ratios"];
+    text +=
+        fmt::format("| {} | {} | {} | {:.2f} | {:.2f} – {:.2f} | {} {:.2f}{} | {:.2f} | {:.0f} |\n",
+                    row["name"].get<std::string>(), shown("ringps"), shown("yardstick"), row["ratio"].get<double>(),
+                    *std::min_element(ratios.begin(), ratios.end()), *std::max_element(ratios.begin(), ratios.end()),
+                    latency ? "≤" : "≥", row["target"].get<double>(), row["met"].get<bool>() ? "" : ", missed",
+                    row["server_cpu_ms_per_mib"].get<double>(), row["server_resident_bytes_max"].get<double>() / mib);
+  }
+  text += "\n| iterations per second, with gradients computed | median | all rounds |\n|---|---|---|\n";
+  for (const json& row : document["trained"]) {
+    const std::vector<double> rates = row["iterations_per_second"];
+    text += fmt::format("| {} | {:.0f} | {:.0f} – {:.0f} |\n", row["name"].get<std::string>(), median(rates),
+                        *std::min_element(rates.begin(), rates.end()), *std::max_element(rates.begin(), rates.end()));
+  }
+  return text;
+}
+
+/// Real workers on real data, beside what the machine manages with one server and one worker.
+void measure_training(const Options& options, const fs::path& scratch, json& document) {
+  struct Training {
+    std::uint32_t servers;
+    std::uint32_t workers;
+    double target;  ///< iterations per second; 0: none
+  };
+  for (const Training& each : {Training{1, 1, 6500}, Training{1, 4, 0}, Training{4, 1, 0}, Training{4, 4, 0}}) {
+    const std::string name = fmt::format("trained/even or odd/{} servers/{} workers", each.servers, each.workers);
+    if (name.find(options.filter) == std::string::npos) {
+      continue;
+    }
+    std::vector<double> rates;
+    for (int round = 0; round < options.rounds; ++round) {
+      if (const auto rate = run_training(each.servers, each.workers, 20000, options.overrides, scratch)) {
+        rates.push_back(*rate);
+      } else {
+        fmt::print(stderr, "{}: {}\n", name, rate.error());
+      }
+    }
+    if (rates.empty()) {
+      continue;
+    }
+    const std::string target =
+        each.target > 0 ? fmt::format(">={:.0f}/s{}", each.target, median(rates) >= each.target ? "" : " !") : "";
+    fmt::print("{:<52} {:>10.0f}/s {:>36} {:>8}\n", name, median(rates),
+               fmt::format("{:.0f} - {:.0f}", *std::min_element(rates.begin(), rates.end()),
+                           *std::max_element(rates.begin(), rates.end())),
+               target);
+    document["trained"].push_back({{"name", name}, {"iterations_per_second", rates}, {"target", each.target}});
+  }
 }
 
 int run(const Options& options) {
@@ -213,9 +291,11 @@ int run(const Options& options) {
       std::fflush(stdout);
     }
   }
-  fs::remove_all(scratch);
 
-  json document{{"memory_copy_gb_per_s", copies}, {"fused_step_gb_per_s", steps}, {"rows", json::array()}};
+  json document{{"memory_copy_gb_per_s", copies},
+                {"fused_step_gb_per_s", steps},
+                {"rows", json::array()},
+                {"trained", json::array()}};
   fmt::print("\nmemory copy {:.1f} GB/s, w -= lr g {:.1f} GB/s of g (64 MiB, one thread)\n\n", median(copies),
              median(steps));
   fmt::print("{:<52} {:>12} {:>12} {:>7} {:>15} {:>8}  {}\n", "", "ringps", "yardstick", "ratio", "of all rounds",
@@ -252,15 +332,20 @@ int run(const Options& options) {
                                 {"yardstick", yardstick},
                                 {"yardstick_is", row.relative.empty() ? "raw ZeroMQ echo" : row.relative},
                                 {"ratio", ratio},
+                                {"ratios", ratios},
                                 {"target", row.target},
                                 {"met", met},
                                 {"server_cpu_ms_per_mib", server_cpu * 1e3},
                                 {"worker_cpu_ms_per_mib", worker_cpu * 1e3},
-                                {"server_resident_bytes_max", bytes}});
+                                {"server_resident_bytes_max", bytes},
+                                {"iteration_seconds", samples[row.name].back().seconds}});
   }
+  measure_training(options, scratch, document);
+  fs::remove_all(scratch);
   const fs::path file = options.out / "bench.json";
   std::ofstream(file) << document.dump(2) << "\n";
-  fmt::print("\n{}\n", file.string());
+  std::ofstream(options.out / "bench.md") << markdown(options, document);
+  fmt::print("\n{}, and as a table {}\n", file.string(), (options.out / "bench.md").string());
   return all ? exit_done : exit_run_failed;
 }
 
@@ -294,6 +379,7 @@ int main(int argc, char** argv) {
   app.add_option("--volume", options.volume_mib, "MiB of gradients of one bulk row")->capture_default_str();
   app.add_flag("--large", options.large, "models of 1 GiB as well");
   app.add_option("--set", options.overrides, "keys of the configuration, as in cluster.block_elements=65536");
+  app.add_option("--commit", options.commit, "what was measured, for the table");
   app.add_option("--out", options.out, "folder of the results")->capture_default_str();
   if (const auto code = parse(app, argc, argv)) {
     return *code;

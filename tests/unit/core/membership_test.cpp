@@ -257,6 +257,25 @@ TEST_CASE("a restarted coordinator goes on from the journal and gives everybody 
   CHECK(t.coordinator.view().workers.size() == 1);
 }
 
+TEST_CASE("a restarted coordinator knows which lives of the settled ring's servers are over") {
+  JobSpec job = two_servers();
+  job.replicas = 2;
+  job.servers = 3;
+  CoordinatorTest first(job);
+  first.form();
+  first.wait(first.job.timeouts.failure_timeout * 2, {"server0", "server2", "worker0", "worker1"});
+  REQUIRE_FALSE(first.has_server("server1"));
+  REQUIRE(first.coordinator.view().settled_ring.size() == 3);  // its replicas have not been made up yet
+
+  CoordinatorTest t(job, {}, Coordinator::Recovered{first.coordinator.view(), {}, "", {}, {}});
+  t.join("server1");  // paused all the while, it has missed everything
+  CHECK(t.told<Refused>("server1").at(0).reason == RefusalReason::removed);
+  CHECK_FALSE(t.has_server("server1"));
+  t.lives["server1"] = 2;
+  t.join("server1");
+  CHECK(t.has_server("server1"));
+}
+
 TEST_CASE("a worker's suspicion of a server that a restarted coordinator has not heard yet is no proof") {
   CoordinatorTest first(two_servers());
   first.form();

@@ -45,5 +45,21 @@ TEST_CASE("a peer that leaves at the moment at which we let go of it does not st
   }
 }
 
+TEST_CASE("others are told an address, not a name that each of them would have to look up") {
+  zmq::context_t context = make_context();
+  RouterSocket router(context, control_hwm);
+  const auto endpoint = router.bind("tcp://127.0.0.1:0", "localhost");
+  REQUIRE(endpoint.ok());
+  CHECK_THAT(*endpoint, Catch::StartsWith("tcp://127.0.0.1:"));
+}
+
+TEST_CASE("a name that stands for no address cannot be advertised") {
+  zmq::context_t context = make_context();
+  RouterSocket router(context, control_hwm);
+  const auto endpoint = router.bind("tcp://127.0.0.1:0", "no such host");
+  REQUIRE_FALSE(endpoint.ok());
+  CHECK_THAT(endpoint.error(), Catch::Contains("'no such host'"));
+}
+
 }  // namespace
 }  // namespace ringps
