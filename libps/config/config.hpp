@@ -13,6 +13,7 @@
 #include "libps/config/fault_config.hpp"
 #include "libps/config/schema.hpp"
 #include "libps/core/job.hpp"
+#include "libps/data/libsvm.hpp"
 #include "libps/model/model.hpp"
 #include "libps/optim/optimizer.hpp"
 
@@ -21,6 +22,25 @@ namespace ringps {
 inline constexpr std::uint64_t iterations_max = 1'000'000'000'000;
 inline constexpr std::uint64_t samples_max = 10'000'000;
 
+/// A tensor of a model that only the worker's program knows.
+struct TensorConfig {
+  std::string name;
+  std::vector<std::uint64_t> shape;
+  double low = 0.0;
+  double high = 0.0;
+
+  static constexpr auto fields() {
+    using S = TensorConfig;
+    return std::tuple{
+        schema::shared("name", &S::name, "1 to 64 of A-Z a-z 0-9 _ . -"),
+        schema::shared("shape", &S::shape, {1, 1U << 30U}, "extents, row-major; at most 2^30 elements in all"),
+        schema::shared("low", &S::low, {-1e6, 1e6}, "first values are uniform in [low, high)"),
+        schema::shared("high", &S::high, {-1e6, 1e6}, "equal to low: constant"),
+    };
+  }
+  friend bool operator==(const TensorConfig&, const TensorConfig&) = default;
+};
+
 struct ModelConfig {
   using Kind = ModelKind;
   using Initial = ringps::Initial;
@@ -28,25 +48,32 @@ struct ModelConfig {
   Kind kind = Kind::logistic_regression;
   std::vector<std::uint32_t> hidden;
   std::optional<Initial> initial;  ///< always set in a configuration that has been loaded
+  std::vector<TensorConfig> tensors;
 
   static constexpr auto fields() {
     using S = ModelConfig;
     return std::tuple{
-        schema::shared("kind", &S::kind, "logistic_regression learns odd or even, the others the ten digits"),
+        schema::shared("kind", &S::kind,
+                       "logistic_regression learns odd or even, softmax_regression and mlp the ten digits, "
+                       "sparse_logistic_regression the two classes of libsvm data, custom what cluster.worker_program "
+                       "says"),
         schema::shared("hidden", &S::hidden, {1, 65536}, "widths of the 1 to 8 hidden layers; mlp only, default [256]"),
         schema::shared("initial", &S::initial,
                        "first weights; default: uniform in [0, 1) for logistic_regression, zeros for "
                        "softmax_regression, glorot for mlp"),
+        schema::shared("tensors", &S::tensors, "of a custom model: [{name: w, shape: [10, 3], low: 0, high: 1}]"),
     };
   }
   friend bool operator==(const ModelConfig&, const ModelConfig&) = default;
 };
 
 struct DataConfig {
-  enum class Kind : std::uint8_t { synthetic, mnist };
+  enum class Kind : std::uint8_t { synthetic, mnist, libsvm };
 
   Kind kind = Kind::synthetic;
   std::string path;
+  std::string test_path;
+  std::uint32_t features = 0;
   std::uint64_t train_samples = 0;
   std::uint64_t test_samples = 0;
 
@@ -54,7 +81,12 @@ struct DataConfig {
     using S = DataConfig;
     return std::tuple{
         schema::shared("kind", &S::kind, "synthetic is computed from the seed and needs no files"),
-        schema::local("path", &S::path, "folder of the data; empty: $RINGPS_DATA/mnist, then ~/.cache/ringps/mnist"),
+        schema::local("path", &S::path,
+                      "folder of the data, or the training file of libsvm; empty: mnist in $RINGPS_DATA, then in "
+                      "~/.cache/ringps; there a libsvm path is looked for as well"),
+        schema::local("test_path", &S::test_path, "the test file of libsvm; empty: the training file's name with .t"),
+        schema::shared("features", &S::features, {0, features_max},
+                       "of libsvm data; 0: the largest index in the files, which psctl run fills in"),
         schema::shared("train_samples", &S::train_samples, {0, samples_max}, "0: all; of synthetic data 10000"),
         schema::shared("test_samples", &S::test_samples, {0, samples_max}, "0: all; of synthetic data 2000"),
     };
@@ -104,6 +136,7 @@ struct ClusterConfig {
   Transport transport = Transport::automatic;
   std::string host = "127.0.0.1";
   Restart restart = Restart::needed;
+  std::string worker_program;
   std::uint32_t message_bytes = 1U << 20U;
   TimeoutConfig timeouts;
 
@@ -131,6 +164,8 @@ struct ClusterConfig {
         schema::local("host", &S::host, "address that the processes bind"),
         schema::local("restart", &S::restart,
                       "when to start a dead process again; needed: when no other of its role is left"),
+        schema::local("worker_program", &S::worker_program,
+                      "what psctl starts as a worker, for a model of your own; empty: ps-worker"),
         schema::shared("message_bytes", &S::message_bytes, {64U << 10U, 32U << 20U},
                        "largest payload of one message, in bytes"),
         schema::section("timeouts", &S::timeouts, "in milliseconds"),
@@ -201,7 +236,8 @@ struct TrainConfig {
     return std::tuple{
         schema::shared("iterations", &S::iterations, {1, iterations_max}, "training steps"),
         schema::shared("slices", &S::slices, {0, 1U << 22U}, "parts of the global batch; 0: one for each first worker"),
-        schema::shared("batch", &S::batch, {1, 1'000'000}, "samples per slice"),
+        schema::shared("batch", &S::batch, {0, 1'000'000},
+                       "samples per slice; 0: all of its share, so that an iteration is a pass over the data"),
         schema::section("optimizer", &S::optimizer, "from a gradient to the next weights"),
         schema::shared("consistency", &S::consistency, "bsp: synchronous; this version has bsp only"),
         schema::shared("refresh_interval", &S::refresh_interval, {1, iterations_max},
@@ -314,8 +350,11 @@ struct Config {
 
 constexpr auto names(ModelKind) {
   using enum ModelKind;
-  return schema::Names<ModelKind, 3>{
-      {{"logistic_regression", logistic_regression}, {"softmax_regression", softmax_regression}, {"mlp", mlp}}};
+  return schema::Names<ModelKind, 5>{{{"logistic_regression", logistic_regression},
+                                      {"softmax_regression", softmax_regression},
+                                      {"mlp", mlp},
+                                      {"sparse_logistic_regression", sparse_logistic_regression},
+                                      {"custom", custom}}};
 }
 constexpr auto names(Initial) {
   using enum Initial;
@@ -323,7 +362,7 @@ constexpr auto names(Initial) {
 }
 constexpr auto names(DataConfig::Kind) {
   using enum DataConfig::Kind;
-  return schema::Names<DataConfig::Kind, 2>{{{"synthetic", synthetic}, {"mnist", mnist}}};
+  return schema::Names<DataConfig::Kind, 3>{{{"synthetic", synthetic}, {"mnist", mnist}, {"libsvm", libsvm}}};
 }
 constexpr auto names(WorkerScope) {
   return schema::Names<WorkerScope, 2>{{{"all", WorkerScope::all}, {"server", WorkerScope::server}}};

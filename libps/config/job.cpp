@@ -3,12 +3,41 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <chrono>
+#include <cstdlib>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "libps/base/check.hpp"
+#include "libps/model/sparse_logistic_regression.hpp"
 
 namespace ringps {
+
+ModelSpec model_spec(const Config& config) {
+  return {config.model.kind, config.model.hidden, config.model.initial.value_or(Initial::zeros)};
+}
+
+Result<std::vector<TensorSpec>> model_tensors(const Config& config) {
+  switch (config.model.kind) {
+    case ModelKind::sparse_logistic_regression:
+      if (config.data.features == 0) {
+        return Error{
+            "data.features is 0, and all processes have to agree on it: set it to the largest index in the files "
+            "(psctl run does that by itself)"};
+      }
+      return sparse_logistic_regression_tensors(config.data.features);
+    case ModelKind::custom: {
+      std::vector<TensorSpec> tensors;
+      for (const TensorConfig& tensor : config.model.tensors) {
+        tensors.push_back(
+            {tensor.name, tensor.shape, {static_cast<float>(tensor.low), static_cast<float>(tensor.high)}});
+      }
+      return tensors;
+    }
+    default:
+      return make_model(model_spec(config))->tensors();
+  }
+}
 
 JobSpec make_job(const Config& config, std::vector<TensorSpec> tensors) {
   using std::chrono::milliseconds;
@@ -99,6 +128,96 @@ Result<std::filesystem::path> find_mnist(const DataConfig& data, const Environme
       fmt::format("MNIST is not in {} (expected train-images-idx3-ubyte there, or the same with .gz): run `psctl "
                   "data fetch mnist`, or set data.path to the folder that holds it",
                   searched)};
+}
+
+namespace {
+
+/// The file, plain or gzipped.
+std::optional<std::filesystem::path> plain_or_gzipped(const std::filesystem::path& file) {
+  for (const auto& path : {file, std::filesystem::path(file.string() + ".gz")}) {
+    std::error_code ignored;
+    if (std::filesystem::is_regular_file(path, ignored)) {
+      return path;
+    }
+  }
+  return std::nullopt;
+}
+
+/// The training file at `path`, or in it.
+std::optional<std::filesystem::path> training_file(std::filesystem::path path) {
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(path, ignored)) {
+    return plain_or_gzipped(path);
+  }
+  path = std::filesystem::absolute(path).lexically_normal();
+  const auto name = path.has_filename() ? path.filename() : path.parent_path().filename();
+  return plain_or_gzipped(path / name);
+}
+
+Result<std::filesystem::path> find_training_file(const DataConfig& data, const Environment& environment) {
+  std::vector<std::filesystem::path> candidates{data.path};
+  if (candidates[0].is_relative()) {
+    for (const auto& [variable, below] : {std::pair("RINGPS_DATA", ""), std::pair("HOME", ".cache/ringps")}) {
+      if (const char* value = environment(variable); value != nullptr && *value != '\0') {
+        candidates.push_back(std::filesystem::path(value) / below / data.path);
+      }
+    }
+  }
+  std::string searched;
+  for (const auto& candidate : candidates) {
+    if (const auto found = training_file(candidate)) {
+      return *found;
+    }
+    searched += fmt::format("{}{}", searched.empty() ? "" : " or ", candidate.string());
+  }
+  return Error{fmt::format(
+      "the training file that data.path names is not at {} (expected the file, or a folder with one of its own "
+      "name, plain or with .gz): set data.path, or RINGPS_DATA to the folder that it is in",
+      searched)};
+}
+
+}  // namespace
+
+Result<LibsvmFiles> find_libsvm(const DataConfig& data, const Environment& environment) {
+  const auto train = find_training_file(data, environment);
+  if (!train) {
+    return train.failure();
+  }
+  std::filesystem::path plain = *train;
+  if (plain.extension() == ".gz") {
+    plain.replace_extension();
+  }
+  const std::filesystem::path wanted = data.test_path.empty() ? plain.string() + ".t" : data.test_path;
+  auto test = plain_or_gzipped(wanted);
+  if (!test && wanted.is_relative()) {
+    test = plain_or_gzipped(train->parent_path() / wanted);
+  }
+  if (!test) {
+    return Error{
+        fmt::format("{}: the test file that belongs to {} is not there, nor the same with .gz: set data.test_path",
+                    wanted.string(), train->string())};
+  }
+  return LibsvmFiles{*train, *test};
+}
+
+Result<SparseDataset> load_libsvm(const Config& config) {
+  const DataConfig& data = config.data;
+  const auto files = find_libsvm(data, [](const char* name) -> const char* { return std::getenv(name); });
+  if (!files) {
+    return files.failure();
+  }
+  LibsvmOptions options;
+  if (data.features != 0) {
+    options.features_max = data.features;
+  }
+  auto dataset = load_libsvm(*files, options);
+  if (dataset && data.train_samples != 0) {
+    keep_first(dataset->train, static_cast<std::size_t>(data.train_samples));
+  }
+  if (dataset && data.test_samples != 0) {
+    keep_first(dataset->test, static_cast<std::size_t>(data.test_samples));
+  }
+  return dataset;
 }
 
 }  // namespace ringps

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <initializer_list>
+#include <set>
 #include <string>
 
 #include "libps/config/fault_rules.hpp"
@@ -53,6 +54,87 @@ void check_model(const ModelConfig& model, Report& report) {
   if (is_mlp && (layers > hidden_layers_max || (layers == 0 && report.was_given("model.hidden")))) {
     report.problem("model.hidden",
                    fmt::format("expected 1 to {} hidden layers, as in [256]; found {}", hidden_layers_max, layers));
+  }
+}
+
+void check_data(const Config& config, Report& report) {
+  const DataConfig& data = config.data;
+  if (!all_sound(report, {"model.kind", "data.kind"})) {
+    return;
+  }
+  const bool sparse_model = config.model.kind == ModelKind::sparse_logistic_regression;
+  const bool sparse_data = data.kind == DataConfig::Kind::libsvm;
+  if (sparse_model && !sparse_data) {
+    report.problem("data.kind", fmt::format("sparse_logistic_regression learns from libsvm files; expected libsvm, "
+                                            "found {}",
+                                            schema::name_of(data.kind)));
+  }
+  if (sparse_data && !sparse_model && config.model.kind != ModelKind::custom) {
+    report.problem("model.kind", fmt::format("{} learns from images; for libsvm data expected "
+                                             "sparse_logistic_regression, or custom",
+                                             schema::name_of(config.model.kind)));
+  }
+  if (sparse_data && data.path.empty() && report.sound("data.path")) {
+    report.problem("data.path", "expected the training file of libsvm data, or the folder that it lies in; found none");
+  }
+  if (!sparse_data && !data.test_path.empty()) {
+    report.problem("data.test_path", "only libsvm data has a test file of its own: remove it");
+  }
+  if (!sparse_data && report.sound("data.features") && data.features != 0) {
+    report.problem("data.features", "only for libsvm data: remove it");
+  }
+}
+
+void check_tensor(const TensorConfig& tensor, const std::string& path, Report& report) {
+  constexpr std::size_t name_bytes_max = 64;
+  constexpr std::uint64_t elements_max = 1U << 30U;
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
+           c == '-';
+  };
+  const std::string& name = tensor.name;
+  if (name.empty() || name.size() > name_bytes_max || !std::all_of(name.begin(), name.end(), allowed)) {
+    report.problem(path + ".name",
+                   fmt::format("expected 1 to 64 of the characters A-Z a-z 0-9 _ . -, found {}", single_quoted(name)));
+  }
+  std::uint64_t elements = 1;
+  for (const std::uint64_t extent : tensor.shape) {
+    elements = extent == 0 || elements > elements_max / extent ? elements_max + 1 : elements * extent;
+  }
+  if (report.sound(path + ".shape") && (tensor.shape.empty() || elements > elements_max)) {
+    report.problem(path + ".shape",
+                   fmt::format("expected a list of extents, as in [10, 3], with at most {} elements in all, found [{}]",
+                               elements_max, fmt::join(tensor.shape, ", ")));
+  }
+  if (report.sound(path + ".low") && report.sound(path + ".high") && tensor.low > tensor.high) {
+    report.problem(path + ".high",
+                   fmt::format("expected at least low, which is {}; found {}", tensor.low, tensor.high));
+  }
+}
+
+void check_tensors(const ModelConfig& model, Report& report) {
+  if (!all_sound(report, {"model.kind", "model.tensors"})) {
+    return;
+  }
+  const bool custom = model.kind == ModelKind::custom;
+  if (custom && model.tensors.empty()) {
+    report.problem("model.tensors",
+                   "expected the tensors of the custom model, as in [{name: w, shape: [10]}]; found "
+                   "none");
+  }
+  if (!custom && !model.tensors.empty()) {
+    report.problem("model.tensors",
+                   fmt::format("only a custom model lists its tensors: remove them, or change model.kind, which is {}",
+                               schema::name_of(model.kind)));
+  }
+  std::set<std::string> names;
+  for (std::size_t i = 0; i < model.tensors.size(); ++i) {
+    const std::string path = fmt::format("model.tensors[{}]", i);
+    check_tensor(model.tensors[i], path, report);
+    if (!names.insert(model.tensors[i].name).second) {
+      report.problem(path + ".name",
+                     fmt::format("another tensor is called {} already", single_quoted(model.tensors[i].name)));
+    }
   }
 }
 
@@ -144,6 +226,8 @@ void check_worker_scope(const Config& config, Report& report) {
 void check_rules(const Config& config, Report& report) {
   check_text(config, report);
   check_model(config.model, report);
+  check_tensors(config.model, report);
+  check_data(config, report);
   check_not_in_this_version(config, report);
   check_timeouts(config.cluster.timeouts, report);
   check_min_workers(config.cluster, report);
@@ -159,9 +243,9 @@ void resolve_defaults(Config& config) {
     model.hidden = {hidden_default};
   }
   if (!model.initial) {
-    model.initial = model.kind == ModelKind::logistic_regression  ? Initial::uniform
-                    : model.kind == ModelKind::softmax_regression ? Initial::zeros
-                                                                  : Initial::glorot;
+    model.initial = model.kind == ModelKind::logistic_regression ? Initial::uniform
+                    : model.kind == ModelKind::mlp               ? Initial::glorot
+                                                                 : Initial::zeros;
   }
   auto& data = config.data;
   if (data.kind == DataConfig::Kind::synthetic) {

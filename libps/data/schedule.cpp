@@ -23,10 +23,18 @@ void shuffle(std::span<std::uint32_t> values, const KeyedRandom& random) {
 Schedule::Schedule(const ScheduleSpec& spec)
     : spec_(spec), streams_(spec.stream == SampleStream::own ? spec.slices : 1), batch_(spec.batch) {
   check(spec.samples > 0 && spec.slices > 0, "a schedule has samples and slices");
+  if (spec.batch == 0) {
+    batch_.resize(spec.samples);
+    std::iota(batch_.begin(), batch_.end(), 0U);
+  }
 }
 
 std::span<const std::uint32_t> Schedule::samples(Iteration iteration, SliceId slice) {
   check(iteration.value > 0 && slice.value < spec_.slices, "iterations count from 1, slices from 0");
+  if (spec_.batch == 0) {
+    const auto [from, count] = share(slice);
+    return std::span(batch_).subspan(from, count);
+  }
   const bool own = spec_.stream == SampleStream::own;
   const std::uint32_t stream = own ? slice.value : 0;
   const std::uint64_t batches_before = iteration.value - 1;
@@ -41,6 +49,24 @@ std::span<const std::uint32_t> Schedule::samples(Iteration iteration, SliceId sl
     done += count;
   }
   return batch_;
+}
+
+float Schedule::weight(SliceId slice) const {
+  if (spec_.batch != 0 || spec_.stream == SampleStream::own) {
+    return 1.0F;
+  }
+  return static_cast<float>(static_cast<double>(share(slice).second) * spec_.slices / spec_.samples);
+}
+
+std::pair<std::size_t, std::size_t> Schedule::share(SliceId slice) const {
+  if (spec_.stream == SampleStream::own) {
+    return {0, spec_.samples};
+  }
+  const auto begin_of = [&](std::uint64_t number) {
+    return static_cast<std::size_t>(number * spec_.samples / spec_.slices);
+  };
+  const std::size_t begin = begin_of(slice.value);
+  return {begin, begin_of(std::uint64_t{slice.value} + 1) - begin};
 }
 
 const std::vector<std::uint32_t>& Schedule::permutation(std::uint32_t stream, std::uint64_t pass) {

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "libps/base/types.hpp"
@@ -18,12 +19,13 @@ enum class SampleStream : std::uint8_t {
 };
 
 /// A stream is the endless concatenation of permutations of all samples, one for each pass over the data. Batches
-/// straddle the ends of passes.
+/// straddle the ends of passes. With a batch of 0 an iteration is a pass: each slice computes its whole share, which is
+/// always the same (of a shared stream a range of neighbours, of its own stream everything).
 struct ScheduleSpec {
   std::uint64_t seed = 0;
   std::uint32_t samples = 1;  ///< in the training set; at least 1
   std::uint32_t slices = 1;   ///< of an iteration
-  std::uint32_t batch = 1;    ///< samples of a slice in an iteration
+  std::uint32_t batch = 1;    ///< samples of a slice in an iteration; 0: its whole share
   SampleStream stream = SampleStream::shared;
 };
 
@@ -34,8 +36,12 @@ class Schedule {
   explicit Schedule(const ScheduleSpec& spec);
 
   /// The samples of one slice in one iteration, which counts from 1: spec.batch indices below spec.samples. Valid until
-  /// the next call.
+  /// the next call. With a batch of 0 there may be none, where there are more slices than samples.
   std::span<const std::uint32_t> samples(Iteration iteration, SliceId slice);
+
+  /// By which a slice's mean is multiplied, so that the mean over the slices is that over all their samples: shares may
+  /// differ by one sample.
+  float weight(SliceId slice) const;
 
  private:
   struct Pass {
@@ -45,11 +51,13 @@ class Schedule {
   /// Even and odd passes have a place each, so neighbouring passes do not push each other out.
   using Stream = std::array<Pass, 2>;
 
+  /// Where the share of a slice lies in all samples.
+  std::pair<std::size_t, std::size_t> share(SliceId slice) const;
   const std::vector<std::uint32_t>& permutation(std::uint32_t stream, std::uint64_t pass);
 
   ScheduleSpec spec_;
-  std::vector<Stream> streams_;  ///< by slice, or just one that all share
-  std::vector<std::uint32_t> batch_;
+  std::vector<Stream> streams_;       ///< by slice, or just one that all share
+  std::vector<std::uint32_t> batch_;  ///< with a batch of 0: all samples
 };
 
 }  // namespace ringps

@@ -60,7 +60,7 @@ std::vector<TensorSpec> tensors_of(const std::vector<LayerShape>& layers, Initia
   return tensors;
 }
 
-class DenseNetwork final : public Model {
+class DenseNetwork final : public ImageModel {
  public:
   DenseNetwork(const std::vector<LayerShape>& shapes, Initial initial);
 
@@ -85,7 +85,7 @@ class DenseNetwork final : public Model {
 };
 
 DenseNetwork::DenseNetwork(const std::vector<LayerShape>& shapes, Initial initial)
-    : Model(tensors_of(shapes, initial)), values_(shapes.size() + 1), gradients_(shapes.size() + 1) {
+    : ImageModel(tensors_of(shapes, initial)), values_(shapes.size() + 1), gradients_(shapes.size() + 1) {
   pin_blocking();
   const auto offsets = flat_offsets(tensors());
   flat_size_ = offsets.back();
@@ -175,7 +175,7 @@ Evaluation DenseNetwork::evaluate(std::span<const float> weights, const Images& 
 
 }  // namespace
 
-std::unique_ptr<Model> make_dense_network(const std::vector<LayerShape>& layers, Initial initial) {
+std::unique_ptr<ImageModel> make_dense_network(const std::vector<LayerShape>& layers, Initial initial) {
   return std::make_unique<DenseNetwork>(layers, initial);
 }
 

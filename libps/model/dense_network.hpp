@@ -19,6 +19,6 @@ struct LayerShape {
 };
 
 /// `layers` from first to last, at least one; each has as many inputs as the one before has outputs.
-std::unique_ptr<Model> make_dense_network(const std::vector<LayerShape>& layers, Initial initial);
+std::unique_ptr<ImageModel> make_dense_network(const std::vector<LayerShape>& layers, Initial initial);
 
 }  // namespace ringps

@@ -58,7 +58,7 @@ void add_four(const std::array<WeighedImage, 4>& images, std::size_t features, f
   }
 }
 
-class LogisticRegression final : public Model {
+class LogisticRegression final : public ImageModel {
  public:
   LogisticRegression(Initial initial, std::size_t features)
       : LogisticRegression(layer_initialisers(initial, features, 1), features) {}
@@ -69,7 +69,7 @@ class LogisticRegression final : public Model {
 
  private:
   LogisticRegression(const LayerInitialisers& initialisers, std::size_t features)
-      : Model({{"fc_weights", {features}, initialisers.weights}, {"fc_bias", {1}, initialisers.bias}}),
+      : ImageModel({{"fc_weights", {features}, initialisers.weights}, {"fc_bias", {1}, initialisers.bias}}),
         features_(features),
         bias_offset_(flat_offsets(tensors())[1]),
         flat_size_(flat_offsets(tensors())[2]) {}
@@ -129,7 +129,7 @@ Evaluation LogisticRegression::evaluate(std::span<const float> weights, const Im
 
 }  // namespace
 
-std::unique_ptr<Model> make_logistic_regression(Initial initial, std::size_t features) {
+std::unique_ptr<ImageModel> make_logistic_regression(Initial initial, std::size_t features) {
   return std::make_unique<LogisticRegression>(initial, features);
 }
 

@@ -9,6 +9,6 @@
 namespace ringps {
 
 /// Tensors fc_weights [features] and fc_bias [1]; binary cross-entropy of the logit.
-std::unique_ptr<Model> make_logistic_regression(Initial initial, std::size_t features);
+std::unique_ptr<ImageModel> make_logistic_regression(Initial initial, std::size_t features);
 
 }  // namespace ringps

@@ -26,14 +26,23 @@ double negative_log_likelihood(const Normaliser& normaliser, double logit) {
   return logarithm(normaliser.sum) - (logit - normaliser.largest);
 }
 
+/// Of the binary cross-entropy by the logit; `e` = exp(-|logit|).
+double derivative(double e, double logit, bool label) {
+  return (logit < 0 ? e : 1.0) / (1.0 + e) - (label ? 1.0 : 0.0);
+}
+
 }  // namespace
 
+// With e = exp(-|logit|), which cannot overflow: sigmoid(|logit|) = 1 / (1 + e), -ln of it = ln(1 + e).
+
 BinaryLoss binary_cross_entropy(double logit, bool label) {
-  // With e = exp(-|logit|), which cannot overflow: sigmoid(|logit|) = 1 / (1 + e), -ln of it = ln(1 + e).
   const double e = exponential(-std::abs(logit));
-  const double probability = (logit < 0 ? e : 1.0) / (1.0 + e);
   const bool wrong_side = (logit < 0) == label;
-  return {logarithm(1.0 + e) + (wrong_side ? std::abs(logit) : 0.0), probability - (label ? 1.0 : 0.0)};
+  return {logarithm(1.0 + e) + (wrong_side ? std::abs(logit) : 0.0), derivative(e, logit, label)};
+}
+
+double binary_cross_entropy_derivative(double logit, bool label) {
+  return derivative(exponential(-std::abs(logit)), logit, label);
 }
 
 double softmax_cross_entropy(std::span<const float> logits, std::uint8_t label) {

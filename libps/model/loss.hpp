@@ -15,6 +15,9 @@ struct BinaryLoss {
 /// Cross-entropy of sigmoid(logit) and the label.
 BinaryLoss binary_cross_entropy(double logit, bool label);
 
+/// Only the derivative of that, with the same bits, for half the time.
+double binary_cross_entropy_derivative(double logit, bool label);
+
 /// Cross-entropy of softmax(logits) and the class `label`.
 double softmax_cross_entropy(std::span<const float> logits, std::uint8_t label);
 

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include "libps/base/check.hpp"
 #include "libps/model/dense_network.hpp"
@@ -25,7 +26,7 @@ LayerInitialisers layer_initialisers(Initial initial, std::size_t inputs, std::s
   return {};
 }
 
-std::unique_ptr<Model> make_model(const ModelSpec& spec, std::size_t features) {
+std::unique_ptr<ImageModel> make_model(const ModelSpec& spec, std::size_t features) {
   switch (spec.kind) {
     case ModelKind::logistic_regression:
       return make_logistic_regression(spec.initial, features);
@@ -43,9 +44,48 @@ std::unique_ptr<Model> make_model(const ModelSpec& spec, std::size_t features) {
       }
       return make_dense_network(layers, spec.initial);
     }
+    case ModelKind::sparse_logistic_regression:
+    case ModelKind::custom:
+      break;
   }
-  check(false, "the model kind is known");
+  check(false, "the model is one of images");
   return nullptr;
+}
+
+namespace {
+
+/// An image model has scratch memory, so evaluation, which runs beside gradients, needs one of its own.
+class ModelOfImages final : public Model {
+ public:
+  ModelOfImages(const ModelSpec& spec, Dataset dataset)
+      : ModelOfImages(make_model(spec, dataset.train.features), make_model(spec, dataset.train.features),
+                      std::move(dataset)) {}
+
+  std::size_t train_samples() const override { return dataset_.train.count(); }
+  void gradient(std::span<const float> weights, std::span<const std::uint32_t> samples,
+                std::span<float> gradient) override {
+    trained_->gradient(weights, dataset_.train, samples, gradient);
+  }
+  Evaluation evaluate(std::span<const float> weights, std::size_t count) const override {
+    return evaluated_->evaluate(weights, dataset_.test, count);
+  }
+
+ private:
+  ModelOfImages(std::unique_ptr<ImageModel> trained, std::unique_ptr<ImageModel> evaluated, Dataset&& dataset)
+      : Model(trained->tensors()),
+        dataset_(std::move(dataset)),
+        trained_(std::move(trained)),
+        evaluated_(std::move(evaluated)) {}
+
+  Dataset dataset_;
+  std::unique_ptr<ImageModel> trained_;
+  std::unique_ptr<ImageModel> evaluated_;
+};
+
+}  // namespace
+
+std::unique_ptr<Model> make_model_of(const ModelSpec& spec, Dataset dataset) {
+  return std::make_unique<ModelOfImages>(spec, std::move(dataset));
 }
 
 }  // namespace ringps

@@ -1,5 +1,8 @@
 // Models: what they learn, and their gradients. A gradient is a pure function of weights and samples, with the same
 // bits in every process: sums are formed in an order that depends neither on addresses nor on the size of caches.
+//
+// A worker trains a Model, which has its data with it. Those of ringps are made of an ImageModel and images, or of
+// sparse samples (sparse_logistic_regression.hpp); a program of your own brings its own (worker/worker_main.hpp).
 #pragma once
 
 #include <cstddef>
@@ -14,10 +17,46 @@
 
 namespace ringps {
 
+struct Evaluation {
+  double accuracy_percent = 0;
+  double loss = 0;  ///< mean over the samples
+};
+
+/// A model with its training and test data: what a worker trains. The flat vectors of weights and gradient have the
+/// layout of flat_offsets(tensors()).
+class Model {
+ public:
+  virtual ~Model() = default;
+  Model(const Model&) = delete;
+  Model& operator=(const Model&) = delete;
+
+  const std::vector<TensorSpec>& tensors() const { return tensors_; }
+
+  /// At least 1, and the same in every worker of a run.
+  virtual std::size_t train_samples() const = 0;
+
+  /// The gradient of the mean loss over `samples` (indices below train_samples(), at least one), written to all of
+  /// `gradient`, gaps as zero. Has to be a pure function of its arguments. Not called from two threads at once.
+  virtual void gradient(std::span<const float> weights, std::span<const std::uint32_t> samples,
+                        std::span<float> gradient) = 0;
+
+  /// On the first `count` test samples, or on all if there are fewer; `count` is at least one. Called on one other
+  /// thread, at the same time as gradient().
+  virtual Evaluation evaluate(std::span<const float> weights, std::size_t count) const = 0;
+
+ protected:
+  explicit Model(std::vector<TensorSpec> tensors) : tensors_(std::move(tensors)) {}
+
+ private:
+  std::vector<TensorSpec> tensors_;
+};
+
 enum class ModelKind : std::uint8_t {
   logistic_regression,  ///< is the digit odd? Tensors fc_weights [features], fc_bias [1]
   softmax_regression,   ///< which digit? fc_weights [10, features], fc_bias [10]
   mlp,  ///< which digit? layer<i>.weights [outputs, inputs], layer<i>.bias [outputs], i from 1; ReLU between
+  sparse_logistic_regression,  ///< of sparse samples of two classes; see sparse_logistic_regression.hpp
+  custom,                      ///< only the worker's program knows
 };
 
 enum class Initial : std::uint8_t {
@@ -26,22 +65,18 @@ enum class Initial : std::uint8_t {
   glorot,   ///< weights in +-sqrt(6 / (inputs + outputs)), biases zero. Source: Glorot and Bengio 2010
 };
 
+/// A model of images.
 struct ModelSpec {
   ModelKind kind = ModelKind::logistic_regression;
   std::vector<std::uint32_t> hidden;  ///< widths of the hidden layers; only for ModelKind::mlp
   Initial initial = Initial::uniform;
 };
 
-struct Evaluation {
-  double accuracy_percent = 0;
-  double loss = 0;  ///< mean over the samples
-};
-
-/// Pixels count as 0 … 1 and are not normalised otherwise. The flat vectors of weights and gradient have the layout of
-/// flat_offsets(tensors()). Keeps scratch memory between calls: not thread-safe.
-class Model {
+/// A model of images, without data. Pixels count as 0 … 1 and are not normalised otherwise. The flat vectors of weights
+/// and gradient have the layout of flat_offsets(tensors()). Keeps scratch memory between calls: not thread-safe.
+class ImageModel {
  public:
-  virtual ~Model() = default;
+  virtual ~ImageModel() = default;
 
   const std::vector<TensorSpec>& tensors() const { return tensors_; }
 
@@ -54,13 +89,16 @@ class Model {
   virtual Evaluation evaluate(std::span<const float> weights, const Images& images, std::size_t count) = 0;
 
  protected:
-  explicit Model(std::vector<TensorSpec> tensors) : tensors_(std::move(tensors)) {}
+  explicit ImageModel(std::vector<TensorSpec> tensors) : tensors_(std::move(tensors)) {}
 
  private:
   std::vector<TensorSpec> tensors_;
 };
 
-/// A model of images of `features` pixels.
-std::unique_ptr<Model> make_model(const ModelSpec& spec, std::size_t features = digit_features);
+/// A model of images of `features` pixels. `spec.kind` is one for images.
+std::unique_ptr<ImageModel> make_model(const ModelSpec& spec, std::size_t features = digit_features);
+
+/// The same with its data.
+std::unique_ptr<Model> make_model_of(const ModelSpec& spec, Dataset dataset);
 
 }  // namespace ringps

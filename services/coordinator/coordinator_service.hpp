@@ -9,8 +9,8 @@
 #include "libps/core/coordinator.hpp"
 #include "libps/net/event_loop.hpp"
 #include "libps/net/socket.hpp"
+#include "libps/role/role.hpp"
 #include "libps/storage/journal.hpp"
-#include "services/common/role.hpp"
 
 namespace ringps {
 

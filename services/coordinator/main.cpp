@@ -1,5 +1,7 @@
 #include "services/coordinator/coordinator_service.hpp"
 
+#include <CLI/CLI.hpp>
+
 int main(int argc, char** argv) {
   using namespace ringps;
   CoordinatorService::Options options;

@@ -6,7 +6,7 @@
 #include <functional>
 #include <string>
 
-#include "services/common/role.hpp"
+#include "libps/role/role.hpp"
 
 namespace ringps {
 

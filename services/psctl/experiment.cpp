@@ -1,7 +1,9 @@
 #include "services/psctl/experiment.hpp"
 
 #include <spdlog/fmt/fmt.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -89,6 +91,12 @@ Experiment launch(const Config& config, const RunDir& run_dir, const CommandLine
       experiment.code = exit_data_lost;
       experiment.error = "the final checkpoint cannot be read: " + sha256.error();
     }
+    if (const auto found = evaluate_final(config, *checkpoint)) {
+      record.final = *found;
+    } else if (experiment.code == exit_done) {
+      experiment.code = exit_run_failed;
+      experiment.error = "the final weights cannot be evaluated: " + found.error();
+    }
   } else if (outcome.code == exit_done) {
     experiment.code = exit_data_lost;
     experiment.error = fmt::format("there is no checkpoint of the last version in {}", run_dir.checkpoints().string());
@@ -106,7 +114,7 @@ Experiment error_of(ExitCode code, std::string text) {
 /// Makes the folder's contents, then launches.
 Experiment prepare_and_launch(const Config& config, const RunDir& run_dir, ProgressReporter::Style style,
                               const std::string& title, SignalDescriptor& signals) {
-  const auto programs = find_programs();
+  const auto programs = find_programs(config.cluster.worker_program);
   if (!programs) {
     return error_of(exit_usage, programs.error());
   }
@@ -158,13 +166,64 @@ void verify(const Config& config, const RunDir& run_dir, ProgressReporter::Style
 
 }  // namespace
 
+namespace {
+
+const char* environment(const char* name) {
+  return std::getenv(name);
+}
+
+/// Where the files lie, and how many features they have. Reads them, so that what is wrong with them is said before
+/// anything is started.
+Result<void> locate_libsvm(Config& config) {
+  DataConfig& data = config.data;
+  const auto files = find_libsvm(data, environment);
+  if (!files) {
+    return files.failure();
+  }
+  data.path = fs::absolute(files->train).string();
+  data.test_path = fs::absolute(files->test).string();
+  const auto dataset = load_libsvm(config);
+  if (!dataset) {
+    return dataset.failure();
+  }
+  if (data.features == 0) {
+    data.features = static_cast<std::uint32_t>(std::max<std::size_t>(dataset->features(), 1));
+  }
+  return {};
+}
+
+Result<void> locate_worker_program(Config& config) {
+  std::string& program = config.cluster.worker_program;
+  if (program.empty()) {
+    return config.model.kind == ModelKind::custom
+               ? Error{"model.kind is custom: set cluster.worker_program to the program that knows the model"}
+               : Result<void>();
+  }
+  program = fs::absolute(program).lexically_normal().string();
+  std::error_code ignored;
+  if (!fs::is_regular_file(program, ignored) || access(program.c_str(), X_OK) != 0) {
+    return Error{fmt::format("cluster.worker_program: {} is not there or cannot be executed", program)};
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<Config> locate_inputs(Config config, const fs::path& wanted) {
   if (config.data.kind == DataConfig::Kind::mnist) {
-    const auto found = find_mnist(config.data, [](const char* name) -> const char* { return std::getenv(name); });
+    const auto found = find_mnist(config.data, environment);
     if (!found) {
       return found.failure();
     }
     config.data.path = fs::absolute(*found).string();
+  }
+  if (config.data.kind == DataConfig::Kind::libsvm) {
+    if (auto located = locate_libsvm(config); !located) {
+      return located.failure();
+    }
+  }
+  if (auto located = locate_worker_program(config); !located) {
+    return located.failure();
   }
   if (!config.checkpoint.resume.empty()) {
     const auto found = find_resume(config.checkpoint.resume, config.name, wanted);

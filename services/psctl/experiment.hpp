@@ -7,7 +7,7 @@
 #include "libps/base/result.hpp"
 #include "libps/config/config.hpp"
 #include "libps/net/event_loop.hpp"
-#include "services/common/role.hpp"
+#include "libps/role/role.hpp"
 #include "services/psctl/progress.hpp"
 #include "services/psctl/results.hpp"
 

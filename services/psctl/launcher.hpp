@@ -12,7 +12,7 @@
 #include "libps/config/config.hpp"
 #include "libps/net/event_loop.hpp"
 #include "libps/net/socket.hpp"
-#include "services/common/role.hpp"
+#include "libps/role/role.hpp"
 #include "services/psctl/fault_injector.hpp"
 #include "services/psctl/fault_records.hpp"
 #include "services/psctl/lives.hpp"

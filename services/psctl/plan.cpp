@@ -5,10 +5,10 @@
 
 #include <algorithm>
 
+#include "libps/base/check.hpp"
 #include "libps/config/job.hpp"
 #include "libps/ring/layout.hpp"
 #include "libps/ring/view.hpp"
-#include "services/common/job.hpp"
 #include "services/psctl/process.hpp"
 
 namespace ringps {
@@ -47,7 +47,7 @@ std::string kibibytes(std::uint64_t bytes) {
 
 }  // namespace
 
-Result<Programs> find_programs() {
+Result<Programs> find_programs(const std::string& worker_program) {
   std::error_code error;
   const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
   if (error) {
@@ -60,6 +60,9 @@ Result<Programs> find_programs() {
       return Error{fmt::format("{}: is not there or cannot be executed; psctl starts the programs that lie beside it",
                                program.string())};
     }
+  }
+  if (!worker_program.empty()) {
+    programs.worker = worker_program;
   }
   return programs;
 }
@@ -150,7 +153,9 @@ std::vector<std::string> CommandLines::member(const MemberName& member, const st
 }
 
 std::vector<ServerLoad> server_loads(const Config& config) {
-  const JobSpec job = make_job(config, make_model(model_spec(config))->tensors());
+  const auto tensors = model_tensors(config);
+  check(tensors.ok(), "locate_inputs has found out how large the model is");
+  const JobSpec job = make_job(config, *tensors);
   const BlockTable blocks(job.tensors, job.block_elements);
   std::vector<std::string> ids;
   for (std::uint32_t i = 0; i < job.servers; ++i) {
@@ -167,10 +172,11 @@ std::vector<ServerLoad> server_loads(const Config& config) {
 }
 
 std::string describe_plan(const Config& config, const CommandLines& command_lines) {
+  const std::uint32_t batch = config.train.batch;
   std::string text =
-      fmt::format("{}: 1 coordinator, {} servers, {} workers; {} iterations of {} slices of {} samples\n\n",
-                  config.name, config.cluster.servers, config.cluster.total_workers(), config.train.iterations,
-                  config.train.slices, config.train.batch);
+      fmt::format("{}: 1 coordinator, {} servers, {} workers; {} iterations of {} slices of {}\n\n", config.name,
+                  config.cluster.servers, config.cluster.total_workers(), config.train.iterations, config.train.slices,
+                  batch == 0 ? "all samples" : fmt::format("{} samples", batch));
   text += fmt::format("{:<12} {:>8} {:>12} {:>12} {:>12}\n", "server", "blocks", "values", "memory", "in flight");
   for (const ServerLoad& load : server_loads(config)) {
     text += fmt::format("{:<12} {:>8} {:>12} {:>12} {:>12}\n", load.id, load.blocks, kibibytes(load.value_bytes),

@@ -22,8 +22,8 @@ struct Programs {
   std::filesystem::path worker;
 };
 
-/// Those that lie beside this program.
-Result<Programs> find_programs();
+/// Those that lie beside this program; the worker's is `worker_program` unless that is empty.
+Result<Programs> find_programs(const std::string& worker_program = "");
 
 /// A server or a worker.
 struct MemberName {

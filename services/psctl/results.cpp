@@ -42,6 +42,17 @@ ordered_json life_json(const Life& life) {
           {"end", life.end ? to_string(life.end->exit) : "running"}};
 }
 
+ordered_json final_json(const std::optional<FinalEvaluation>& found) {
+  if (!found) {
+    return nullptr;
+  }
+  return {{"train_loss", found->train_loss},
+          {"test_loss", found->test_loss},
+          {"test_accuracy", found->test_accuracy},
+          {"test_auc", json_of(found->test_auc)},
+          {"objective", found->objective}};
+}
+
 template <class Record>
 ordered_json list_of(const std::vector<Record>& records, auto member) {
   auto list = ordered_json::array();
@@ -97,6 +108,7 @@ ordered_json results_json(const RunRecord& record) {
           {"end", record.end},
           {"iterations_completed", figures.iterations_completed},
           {"final_weights_sha256", json_of(record.final_weights_sha256)},
+          {"final", final_json(record.final)},
           {"equals_fault_free", json_of(record.equals_fault_free)},
           {"best_accuracy", json_of(figures.best_accuracy)},
           {"iterations_per_second", figures.iterations_per_second},
@@ -113,6 +125,11 @@ std::string summary(const RunRecord& record) {
                                  figures.iterations_completed, record.wall_seconds, figures.iterations_per_second);
   text += fmt::format("accuracy      {} at the end, {} at best\n", percent(figures.final_accuracy),
                       percent(figures.best_accuracy));
+  if (const auto& found = record.final) {
+    text += fmt::format("training data log-loss {:.6f}, objective {:.6f}\n", found->train_loss, found->objective);
+    text += fmt::format("test data     accuracy {:.4f}, AUC {}, log-loss {:.4f}\n", found->test_accuracy,
+                        found->test_auc ? fmt::format("{:.4f}", *found->test_auc) : "undefined", found->test_loss);
+  }
   for (std::size_t i = 0; i < record.faults.size(); ++i) {
     text += fmt::format("{:<13} {}\n", i == 0 ? "faults" : "", to_string(record.faults[i]));
   }

@@ -8,6 +8,7 @@
 
 #include "libps/config/config.hpp"
 #include "services/psctl/fault_records.hpp"
+#include "services/psctl/final_evaluation.hpp"
 #include "services/psctl/lives.hpp"
 #include "services/psctl/metrics.hpp"
 
@@ -21,6 +22,7 @@ struct RunRecord {
   std::vector<Life> lives;
   double wall_seconds = 0;
   std::optional<std::string> final_weights_sha256;  ///< of the last version, if the run came to it
+  std::optional<FinalEvaluation> final;             ///< of these weights, where there is one
   std::optional<bool> equals_fault_free;            ///< if that was asked for
 };
 

@@ -47,7 +47,7 @@ int dry_run(const Config& config, const std::string& run_dir) {
   if (!located) {
     return complain(located.error(), exit_usage);
   }
-  const auto programs = find_programs();
+  const auto programs = find_programs(located->cluster.worker_program);
   if (!programs) {
     return complain(programs.error(), exit_usage);
   }

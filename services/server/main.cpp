@@ -1,5 +1,7 @@
 #include "services/server/server.hpp"
 
+#include <CLI/CLI.hpp>
+
 int main(int argc, char** argv) {
   using namespace ringps;
   RoleOptions options;

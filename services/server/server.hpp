@@ -9,7 +9,7 @@
 #include "libps/net/event_loop.hpp"
 #include "libps/net/peers.hpp"
 #include "libps/net/socket.hpp"
-#include "services/common/role.hpp"
+#include "libps/role/role.hpp"
 #include "services/server/disk.hpp"
 
 namespace ringps {

@@ -23,7 +23,6 @@
 #include "libps/config/write.hpp"
 #include "libps/net/clock.hpp"
 #include "libps/storage/file.hpp"
-#include "services/common/job.hpp"
 #include "services/psctl/experiment.hpp"
 #include "services/psctl/launcher.hpp"
 #include "services/psctl/run_dir.hpp"

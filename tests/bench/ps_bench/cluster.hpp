@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "libps/base/result.hpp"
-#include "services/common/role.hpp"
+#include "libps/role/role.hpp"
 
 namespace ringps::bench {
 

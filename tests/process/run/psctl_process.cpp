@@ -137,8 +137,11 @@ Status Psctl::wait_for_iteration(const fs::path& run_dir, std::uint64_t iteratio
   return reached;
 }
 
-Run::Run(const Bench& bench, const std::string& name, std::vector<std::string> overrides) {
-  std::vector<std::string> arguments = {"run", bench.config().string(), "--run-dir", (bench / name).string()};
+Run::Run(const Bench& bench, const std::string& name, std::vector<std::string> overrides)
+    : Run(bench, name, bench.config(), std::move(overrides)) {}
+
+Run::Run(const Bench& bench, const std::string& name, const fs::path& config, std::vector<std::string> overrides) {
+  std::vector<std::string> arguments = {"run", config.string(), "--run-dir", (bench / name).string()};
   arguments.insert(arguments.end(), overrides.begin(), overrides.end());
   Psctl psctl(bench, arguments);
   exit = psctl.wait();

@@ -62,6 +62,9 @@ class Psctl {
 /// Runs `psctl run` of the bench's configuration to its end, into bench / name.
 struct Run {
   Run(const Bench& bench, const std::string& name, std::vector<std::string> overrides);
+  /// Of another configuration.
+  Run(const Bench& bench, const std::string& name, const std::filesystem::path& config,
+      std::vector<std::string> overrides);
 
   ProcessExit exit;
   std::string output;

@@ -48,6 +48,17 @@ TEST_CASE("the rehearsal of faults shows kinds of all sorts and needs no data") 
   CHECK(config.verify.fault_free);
 }
 
+TEST_CASE("the optimum of a9a is of the mean loss with the prior's share, and its stream is five passes under faults") {
+  const Config optimum = file("a9a.yaml");
+  CHECK(optimum.train.batch == 0);
+  CHECK(optimum.train.optimizer.weight_decay * 32561 == Approx(1).epsilon(1e-12));
+  const Config stream = file("a9a_ftrl.yaml");
+  CHECK(stream.train.iterations * stream.train.slices * stream.train.batch == 5 * 32561 + 11);
+  CHECK(stream.faults.size() == 2);
+  CHECK(stream.cluster.replicas == 2);
+  CHECK(stream.verify.fault_free);
+}
+
 TEST_CASE("the rows of figure 3 come from overrides") {
   CHECK(file("figures/figure3.yaml", {"cluster.servers=4", "cluster.workers=3"}).train.slices == 12);
 }

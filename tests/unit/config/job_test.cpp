@@ -106,4 +106,54 @@ TEST_CASE("MNIST is looked for in data.path, or else in RINGPS_DATA and in the h
   CHECK_THAT(find_mnist(data, environment).error(), Catch::Contains("RINGPS_DATA and HOME are not set"));
 }
 
+TEST_CASE("LIBSVM files are looked for where data.path says, in RINGPS_DATA and in the home folder") {
+  const TempDir folder;
+  const auto put = [&](const std::string& file) {
+    const auto path = folder / file;
+    std::filesystem::create_directories(path.parent_path());
+    std::ofstream(path) << "x";
+  };
+  std::map<std::string, std::string> variables{{"HOME", folder / "home"}, {"RINGPS_DATA", folder / "data"}};
+  const Environment environment = [&](const char* name) {
+    const auto variable = variables.find(name);
+    return variable == variables.end() ? nullptr : variable->second.c_str();
+  };
+  const auto found = [&](const std::string& path, const std::string& test_path = "") {
+    DataConfig data;
+    data.kind = DataConfig::Kind::libsvm;
+    data.path = path;
+    data.test_path = test_path;
+    const auto files = find_libsvm(data, environment);
+    return files ? files->train.string() + " and " + files->test.string() : files.error();
+  };
+  const auto both = [&](const std::string& train, const std::string& test) {
+    return (folder / train).string() + " and " + (folder / test).string();
+  };
+
+  CHECK_THAT(found("nowhere"), Catch::Contains("nowhere or " + (folder / "data/nowhere").string() + " or " +
+                                               (folder / "home/.cache/ringps/nowhere").string()));
+  put("home/.cache/ringps/b/b");
+  CHECK_THAT(found("b"), Catch::Contains("b.t") && Catch::Contains("set data.test_path"));
+  put("home/.cache/ringps/b/b.t.gz");
+  CHECK(found("b") == both("home/.cache/ringps/b/b", "home/.cache/ringps/b/b.t.gz"));
+  put("data/b/b.gz");
+  put("data/b/b.t");
+  CHECK(found("b") == both("data/b/b.gz", "data/b/b.t"));
+  CHECK(found("b/b") == both("data/b/b.gz", "data/b/b.t"));
+  CHECK(found(folder / "data/b/") == both("data/b/b.gz", "data/b/b.t"));
+  put("data/b/held-out");
+  CHECK(found("b", "held-out") == both("data/b/b.gz", "data/b/held-out"));
+  CHECK(found("b", folder / "home/.cache/ringps/b/b") == both("data/b/b.gz", "home/.cache/ringps/b/b"));
+}
+
+TEST_CASE("the tensors of a model are those of its kind, its features, or its list") {
+  CHECK(model_tensors(loaded("")).value()[0].shape == std::vector<std::uint64_t>{784});
+  const std::string sparse = "model: {kind: sparse_logistic_regression}\ndata: {kind: libsvm, path: x, features: ";
+  CHECK(model_tensors(loaded(sparse + "9}")).value() ==
+        std::vector<TensorSpec>{{"weights", {9}, {}}, {"bias", {1}, {}}});
+  CHECK_THAT(model_tensors(loaded(sparse + "0}")).error(), Catch::StartsWith("data.features is 0"));
+  CHECK(model_tensors(loaded("model: {kind: custom, tensors: [{name: w, shape: [2, 3], low: -1, high: 1}]}")).value() ==
+        std::vector<TensorSpec>{{"w", {2, 3}, {-1.0F, 1.0F}}});
+}
+
 }  // namespace ringps

@@ -29,6 +29,41 @@ TEST_CASE("only an mlp has hidden layers, from 1 to 8") {
   loaded("model: {kind: mlp, hidden: [1,1,1,1,1,1,1,65536]}");
 }
 
+TEST_CASE("a sparse model and libsvm data belong together") {
+  const Config sparse = loaded("model: {kind: sparse_logistic_regression}\ndata: {kind: libsvm, path: a9a}");
+  CHECK(sparse.model.initial == Initial::zeros);
+  CHECK(sparse.data.features == 0);
+  CHECK(problems("model: {kind: sparse_logistic_regression}\ndata: {kind: mnist}") ==
+        "t.yaml:2:14: data.kind: sparse_logistic_regression learns from libsvm files; expected libsvm, found mnist");
+  CHECK(problems("model: {kind: mlp}\ndata: {kind: libsvm, path: a9a}") ==
+        "t.yaml:1:15: model.kind: mlp learns from images; for libsvm data expected sparse_logistic_regression, or "
+        "custom");
+  CHECK_THAT(problems("model: {kind: sparse_logistic_regression}\ndata: {kind: libsvm}"),
+             Catch::StartsWith("t.yaml:2:7: data.path: expected the training file"));
+  CHECK_THAT(problems("data: {kind: mnist, test_path: x}"), Catch::Contains("data.test_path: only libsvm data has"));
+  CHECK_THAT(problems("data: {features: 3}"), Catch::Contains("data.features: only for libsvm data"));
+  CHECK_THAT(problems("data: {features: 67108865}"), Catch::Contains("expected a whole number from 0 to 67108864"));
+}
+
+TEST_CASE("a custom model lists its tensors, and no other does") {
+  const auto tensors = [](const std::string& list) { return "model: {kind: custom, tensors: " + list + "}"; };
+  CHECK(loaded(tensors("[{name: layer1.W-x_, shape: [2, 3], low: -1, high: 1}, {name: b, shape: [1]}]"))
+            .model.tensors.size() == 2);
+  CHECK_THAT(problems("model: {kind: custom}"),
+             Catch::StartsWith("t.yaml:1:8: model.tensors: expected the tensors") && Catch::EndsWith("found none"));
+  CHECK_THAT(problems("model: {tensors: [{name: w, shape: [1]}]}"), Catch::Contains("only a custom model lists"));
+  CHECK_THAT(problems(tensors("[{shape: [1]}]")), Catch::Contains("model.tensors[0].name: expected 1 to 64 of"));
+  CHECK_THAT(problems(tensors("[{name: a/b, shape: [1]}]")), Catch::EndsWith("found 'a/b'"));
+  CHECK_THAT(problems(tensors("[{name: w}]")), Catch::Contains("model.tensors[0].shape: expected a list of extents"));
+  CHECK_THAT(problems(tensors("[{name: w, shape: [0]}]")), Catch::Contains("expected a whole number from 1 to"));
+  CHECK_THAT(problems(tensors("[{name: w, shape: [1048576, 1048576, 1048576, 1048576]}]")),
+             Catch::Contains("with at most 1073741824 elements in all"));
+  CHECK_THAT(problems(tensors("[{name: w, shape: [1], low: 1}]")),
+             Catch::Contains("model.tensors[0].high: expected at least low, which is 1; found 0"));
+  CHECK_THAT(problems(tensors("[{name: w, shape: [1]}, {name: w, shape: [1]}]")),
+             Catch::Contains("model.tensors[1].name: another tensor is called 'w' already"));
+}
+
 TEST_CASE("what is named but not in this version says so") {
   CHECK(problems("train: {consistency: ssp}") ==
         "t.yaml:1:22: train.consistency: ssp is not in this version, which trains synchronously; expected bsp");

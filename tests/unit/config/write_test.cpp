@@ -91,6 +91,30 @@ FaultConfig any_fault(const Config& config) {
   return fault;
 }
 
+/// Data and tensors that suit the kind of the model.
+void suit_model(Config& config) {
+  auto& model = config.model;
+  auto& data = config.data;
+  if (model.kind != ModelKind::mlp) {
+    model.hidden.clear();
+  }
+  model.tensors.resize(model.kind == ModelKind::custom ? *rc::gen::inRange<std::size_t>(1, 4) : 0);
+  for (std::size_t i = 0; i < model.tensors.size(); ++i) {
+    model.tensors[i] = {"layer." + std::to_string(i), {1 + i, 2}, -0.5, 0.25};
+  }
+  if (model.kind == ModelKind::sparse_logistic_regression) {
+    data.kind = DataConfig::Kind::libsvm;
+  } else if (model.kind != ModelKind::custom && data.kind == DataConfig::Kind::libsvm) {
+    data.kind = DataConfig::Kind::mnist;
+  }
+  if (data.kind == DataConfig::Kind::libsvm) {
+    data.path += "a9a";
+  } else {
+    data.test_path.clear();
+    data.features = 0;
+  }
+}
+
 /// Any configuration that keeps the rules of several keys.
 Config any_config() {
   Config config;
@@ -111,8 +135,9 @@ Config any_config() {
   config.train.slices += config.train.slices == 0 ? 1 : 0;
   config.data.train_samples += config.data.train_samples == 0 ? 1 : 0;
   config.data.test_samples += config.data.test_samples == 0 ? 1 : 0;
-  if (config.model.kind != ModelConfig::Kind::mlp) {
-    config.model.hidden.clear();
+  suit_model(config);
+  if (config.train.optimizer.kind == OptimizerKind::ftrl) {
+    config.train.optimizer.weight_decay = 0.0;
   }
   for (auto& fault : config.faults) {
     fault = any_fault(config);
@@ -145,7 +170,9 @@ TEST_CASE("the written YAML says what each key means") {
 TEST_CASE("the JSON has the same values in the same order") {
   const auto json = to_json(loaded("model: {kind: mlp}\nfaults: [{at_iteration: 6, kill: server0}]"));
   CHECK(json["train"]["optimizer"]["learning_rate"].dump() == "0.1");
-  CHECK(json["model"].dump() == R"({"kind":"mlp","hidden":[256],"initial":"glorot"})");
+  CHECK(json["model"].dump() == R"({"kind":"mlp","hidden":[256],"initial":"glorot","tensors":[]})");
+  const auto custom = to_json(loaded("model: {kind: custom, tensors: [{name: w, shape: [2, 3], high: 1}]}"));
+  CHECK(custom["model"]["tensors"].dump() == R"([{"name":"w","shape":[2,3],"high":1.0}])");
   CHECK(json["faults"].dump() == R"([{"at_iteration":6,"kill":"server0"}])");
   CHECK(json.begin().key() == "name");
 }
@@ -163,9 +190,9 @@ TEST_CASE("the canonical text changes with what must be the same everywhere, and
     CHECK(with(shared) != base);
   }
   for (const char* local :
-       {"data.path=/x", "cluster.transport=ipc", "cluster.host=0.0.0.0", "cluster.restart=never", "checkpoint.keep=3",
-        "checkpoint.resume=latest", "verify.fault_free=true", "output.results=x", "output.run_dir=y",
-        "faults=[{at_iteration: 1, kill: server0}]", "random_faults.seed=4"}) {
+       {"data.path=/x", "cluster.worker_program=/x", "cluster.transport=ipc", "cluster.host=0.0.0.0",
+        "cluster.restart=never", "checkpoint.keep=3", "checkpoint.resume=latest", "verify.fault_free=true",
+        "output.results=x", "output.run_dir=y", "faults=[{at_iteration: 1, kill: server0}]", "random_faults.seed=4"}) {
     INFO(local);
     CHECK(with(local) == base);
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <cstddef>
 #include <vector>
 
@@ -64,6 +65,32 @@ TEST_CASE("with a stream of its own, each slice uses each sample exactly once pe
       RC_ASSERT(is_passes(stream, spec.samples));
     }
   }));
+}
+
+TEST_CASE("with a batch of 0, every iteration is a pass: all slices together have each sample once, in even shares") {
+  CHECK(rc::check([] {
+    auto spec = any_spec(SampleStream::shared);
+    spec.batch = 0;
+    Schedule schedule(spec);
+    const auto iteration = *rc::gen::inRange<std::uint64_t>(1, 1000);
+    Samples all;
+    double weights = 0;
+    for (std::uint32_t slice = 0; slice < spec.slices; ++slice) {
+      const auto samples = at(schedule, iteration, slice);
+      const std::size_t even = spec.samples / spec.slices;
+      RC_ASSERT(samples.size() == even || samples.size() == even + 1);
+      RC_ASSERT(std::abs(schedule.weight(SliceId{slice}) * static_cast<float>(spec.samples) -
+                         static_cast<float>(samples.size() * spec.slices)) < 1e-3F);
+      weights += schedule.weight(SliceId{slice});
+      all.insert(all.end(), samples.begin(), samples.end());
+    }
+    RC_ASSERT(all.size() == spec.samples);
+    RC_ASSERT(is_passes(all, spec.samples));
+    RC_ASSERT(std::abs(weights - spec.slices) < 1e-4);
+  }));
+  Schedule own({1, 5, 2, 0, SampleStream::own});
+  CHECK(at(own, 3, 1) == Samples{0, 1, 2, 3, 4});
+  CHECK(own.weight(SliceId{1}) == 1.0F);
 }
 
 TEST_CASE("any iteration asked for in any order has the samples it has in a run from the start") {

@@ -23,7 +23,9 @@ const std::map<Folder, std::set<Folder>> may_include = {
     {"libps/config", {"libps/core", "libps/model"}},
     {"libps/net", {"libps/core"}},
     {"libps/client", {"libps/net", "libps/config"}},
-    {"services", {"libps/client", "libps/storage"}},
+    {"libps/role", {"libps/client"}},
+    {"libps/worker", {"libps/role"}},
+    {"services", {"libps/worker", "libps/storage"}},
     {"tests/sim", {"libps/core", "libps/data"}},
 };
 

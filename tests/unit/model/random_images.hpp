@@ -24,7 +24,7 @@ inline Images random_images(std::size_t features, std::size_t count) {
 }
 
 /// In [-0.5, 0.5), gaps included: a model has to ignore them.
-inline Floats random_weights(const Model& model) {
+inline Floats random_weights(const ImageModel& model) {
   const KeyedRandom random(2, "random_weights");
   Floats weights(flat_offsets(model.tensors()).back());
   for (std::size_t i = 0; i < weights.size(); ++i) {

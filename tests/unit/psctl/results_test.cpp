@@ -73,6 +73,21 @@ TEST_CASE("a run that did nothing has results too") {
   CHECK(json["final_weights_sha256"].is_null());
 }
 
+TEST_CASE("what the final weights are worth stands in results and summary, where it is known") {
+  auto run = record();
+  CHECK(results_json(run)["final"].is_null());
+  CHECK(summary(run).find("objective") == std::string::npos);
+  run.final = FinalEvaluation{0.25, 0.5, 0.75, std::nullopt, 10529.311404};
+  const auto json = results_json(run)["final"];
+  CHECK(json["train_loss"] == 0.25);
+  CHECK(json["test_loss"] == 0.5);
+  CHECK(json["test_accuracy"] == 0.75);
+  CHECK(json["test_auc"].is_null());
+  CHECK(json["objective"] == 10529.311404);
+  CHECK(summary(run).find("objective 10529.311404") != std::string::npos);
+  CHECK(summary(run).find("accuracy 0.7500, AUC undefined, log-loss 0.5000") != std::string::npos);
+}
+
 TEST_CASE("the summary says what failed, how long it took, and whether the weights are the same") {
   auto run = record();
   run.equals_fault_free = true;

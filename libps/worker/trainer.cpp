@@ -1,5 +1,6 @@
-#include "services/worker/trainer.hpp"
+#include "libps/worker/trainer.hpp"
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -7,11 +8,11 @@
 
 #include "libps/base/log.hpp"
 #include "libps/client/client.hpp"
+#include "libps/data/schedule.hpp"
 #include "libps/net/clock.hpp"
 #include "libps/optim/clip.hpp"
-#include "services/common/job.hpp"
-#include "services/worker/evaluator.hpp"
-#include "services/worker/reporter.hpp"
+#include "libps/worker/evaluator.hpp"
+#include "libps/worker/reporter.hpp"
 
 namespace ringps {
 namespace {
@@ -43,20 +44,31 @@ class Stopwatch {
   std::optional<Time> gradient_started_;
 };
 
+ScheduleSpec schedule_spec(const Config& config, const Model& model) {
+  const bool own = config.cluster.worker_scope == WorkerScope::server;
+  return {config.seed, static_cast<std::uint32_t>(model.train_samples()), config.train.slices, config.train.batch,
+          own ? SampleStream::own : SampleStream::shared};
+}
+
 /// Gradients of slices; buffers come back once nobody reads them any more.
 class GradientSource {
  public:
-  GradientSource(const Job& job, const Dataset& dataset)
-      : images_(dataset.train),
-        model_(make_model(model_spec(job.config), dataset.train.features)),
-        schedule_(schedule_spec(job.config, dataset)),
-        clip_norm_(job.config.train.optimizer.clip_norm) {}
+  GradientSource(const Job& job, Model& model)
+      : model_(model), schedule_(schedule_spec(job.config, model)), clip_norm_(job.config.train.optimizer.clip_norm) {}
 
   std::shared_ptr<const Floats> compute(const Client::Task& task) {
     std::shared_ptr<Floats> buffer = take_buffer(task.weights->size());
-    model_->gradient(*task.weights, images_, schedule_.samples(task.iteration, task.slice), *buffer);
+    const auto samples = schedule_.samples(task.iteration, task.slice);
+    if (samples.empty()) {
+      std::fill(buffer->begin(), buffer->end(), 0.0F);
+      return buffer;
+    }
+    model_.gradient(*task.weights, samples, *buffer);
     if (clip_norm_ > 0.0) {
       clip(*buffer, clip_norm_);
+    }
+    if (const float weight = schedule_.weight(task.slice); weight != 1.0F) {
+      std::for_each(buffer->begin(), buffer->end(), [weight](float& element) { element *= weight; });
     }
     return buffer;
   }
@@ -72,17 +84,16 @@ class GradientSource {
     return buffers_.back();
   }
 
-  const Images& images_;
-  std::unique_ptr<Model> model_;
+  Model& model_;
   Schedule schedule_;
   const double clip_norm_;
   std::vector<std::shared_ptr<Floats>> buffers_;
 };
 
 /// One incarnation, from joining to leaving.
-Ended train_once(const Job& job, const Dataset& dataset, const RoleOptions& options, std::uint64_t kill_at) {
-  GradientSource gradients(job, dataset);
-  Evaluator evaluator(job.spec, options.id, model_spec(job.config), dataset.test, job.config.evaluate.samples);
+Ended train_once(const Job& job, Model& model, const RoleOptions& options, std::uint64_t kill_at) {
+  GradientSource gradients(job, model);
+  Evaluator evaluator(job.spec, options.id, model, job.config.evaluate.samples);
   std::optional<Client> client;
   Reporter reporter(options.id, [&](Progress progress) { client->report(std::move(progress)); });
   Stopwatch stopwatch;
@@ -125,10 +136,10 @@ Ended train_once(const Job& job, const Dataset& dataset, const RoleOptions& opti
 
 }  // namespace
 
-int train(const Job& job, const Dataset& dataset, const RoleOptions& options) {
+int train(const Job& job, Model& model, const RoleOptions& options) {
   std::uint64_t kill_at = options.kill_at;
   for (bool removed = false;; removed = true) {
-    const Ended ended = train_once(job, dataset, options, kill_at);
+    const Ended ended = train_once(job, model, options, kill_at);
     log::info("{}: {}", ended.why == Ended::Why::removed ? "removed from the cluster" : "ends", ended.text);
     if (removed && ended.why == Ended::Why::refused) {
       return exit_done;  // it went with its server, and there is no place for it any more

@@ -1,10 +1,11 @@
-#include "services/worker/evaluator.hpp"
+#include "libps/worker/evaluator.hpp"
 
 #include <poll.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -17,12 +18,12 @@ constexpr std::size_t kept_bytes_max = 256U << 20U;
 
 }  // namespace
 
-Evaluator::Evaluator(const JobSpec& job, std::string worker, const ModelSpec& model, const Images& images,
-                     std::size_t samples)
+Evaluator::Evaluator(const JobSpec& job, std::string worker, const Model& model, std::size_t samples)
     : job_(job),
       worker_(std::move(worker)),
       kept_max_(std::max<std::size_t>(kept_bytes_max / (flat_offsets(job.tensors).back() * sizeof(float)), 4)),
-      thread_([this, model, &images, samples] { run(model, images, samples == 0 ? images.count() : samples); }) {}
+      thread_(
+          [this, &model, samples] { run(model, samples == 0 ? std::numeric_limits<std::size_t>::max() : samples); }) {}
 
 Evaluator::~Evaluator() {
   orders_.put(Quit{});
@@ -85,9 +86,8 @@ void Evaluator::on_heard(const HeartbeatAnswer& answer) {
   }
 }
 
-void Evaluator::run(const ModelSpec& spec, const Images& images, std::size_t samples) {
+void Evaluator::run(const Model& model, std::size_t samples) {
   setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), 10);  // of this thread only
-  const std::unique_ptr<Model> model = make_model(spec, images.features);
   for (;;) {
     pollfd readable{orders_.descriptor(), POLLIN, 0};
     poll(&readable, 1, -1);
@@ -96,7 +96,7 @@ void Evaluator::run(const ModelSpec& spec, const Images& images, std::size_t sam
       if (weights == nullptr) {
         return;
       }
-      const Evaluation found = model->evaluate(*weights->values, images, samples);
+      const Evaluation found = model.evaluate(*weights->values, samples);
       done_.put({weights->restore_epoch, {weights->version, found.accuracy_percent, found.loss}});
     }
   }

@@ -1,18 +1,18 @@
-#include "services/common/job.hpp"
+#include "libps/worker/built_in.hpp"
 
 #include <cstdlib>
 #include <string>
+#include <utility>
 
 #include "libps/config/job.hpp"
+#include "libps/data/dataset.hpp"
 #include "libps/data/synthetic.hpp"
+#include "libps/model/sparse_logistic_regression.hpp"
 
 namespace ringps {
+namespace {
 
-ModelSpec model_spec(const Config& config) {
-  return {config.model.kind, config.model.hidden, config.model.initial.value_or(Initial::zeros)};
-}
-
-Result<Dataset> load_dataset(const Config& config) {
+Result<Dataset> load_images(const Config& config) {
   const DataConfig& data = config.data;
   if (data.kind == DataConfig::Kind::synthetic) {
     return synthetic_digits(config.seed, data.train_samples, data.test_samples);
@@ -39,10 +39,28 @@ Result<Dataset> load_dataset(const Config& config) {
   return dataset;
 }
 
-ScheduleSpec schedule_spec(const Config& config, const Dataset& dataset) {
-  const bool own = config.cluster.worker_scope == WorkerScope::server;
-  return {config.seed, static_cast<std::uint32_t>(dataset.train.count()), config.train.slices, config.train.batch,
-          own ? SampleStream::own : SampleStream::shared};
+}  // namespace
+
+Result<std::unique_ptr<Model>> make_built_in_model(const Config& config) {
+  switch (config.model.kind) {
+    case ModelKind::custom:
+      return Error{
+          "model.kind is custom, which this program does not know: start one that does (cluster.worker_program)"};
+    case ModelKind::sparse_logistic_regression: {
+      auto dataset = load_libsvm(config);
+      if (!dataset) {
+        return dataset.failure();
+      }
+      return make_sparse_logistic_regression(config.data.features, std::move(*dataset));
+    }
+    default: {
+      auto dataset = load_images(config);
+      if (!dataset) {
+        return dataset.failure();
+      }
+      return make_model_of(model_spec(config), std::move(*dataset));
+    }
+  }
 }
 
 }  // namespace ringps

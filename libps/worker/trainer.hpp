@@ -1,12 +1,12 @@
 // The worker process: computes the gradients of its slices, and evaluates.
 #pragma once
 
-#include "libps/data/dataset.hpp"
-#include "services/common/role.hpp"
+#include "libps/model/model.hpp"
+#include "libps/role/role.hpp"
 
 namespace ringps {
 
 /// Trains until the run is over; comes back under a new incarnation whenever it was removed. Returns the exit code.
-int train(const Job& job, const Dataset& dataset, const RoleOptions& options);
+int train(const Job& job, Model& model, const RoleOptions& options);
 
 }  // namespace ringps

@@ -1,7 +1,6 @@
 // What the three roles have in common: their command line, their configuration, their exit codes.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -9,6 +8,11 @@
 #include "libps/base/result.hpp"
 #include "libps/config/config.hpp"
 #include "libps/core/member.hpp"
+
+// Only declared, so that the installed headers do not need CLI11; programs that parse include <CLI/CLI.hpp>.
+namespace CLI {  // NOLINT(readability-identifier-naming): its name
+class App;
+}
 
 namespace ringps {
 

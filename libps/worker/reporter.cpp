@@ -1,4 +1,4 @@
-#include "services/worker/reporter.hpp"
+#include "libps/worker/reporter.hpp"
 
 #include <algorithm>
 #include <utility>

@@ -14,7 +14,6 @@
 
 #include "libps/core/client.hpp"
 #include "libps/core/job.hpp"
-#include "libps/data/dataset.hpp"
 #include "libps/model/model.hpp"
 #include "libps/net/mailbox.hpp"
 
@@ -27,8 +26,8 @@ class Evaluator {
     EvaluationReport report;
   };
 
-  /// `images` outlive it. Evaluates on the first `samples` of them, 0: all.
-  Evaluator(const JobSpec& job, std::string worker, const ModelSpec& model, const Images& images, std::size_t samples);
+  /// `model` outlives it. Evaluates on the first `samples` of its test samples, 0: all.
+  Evaluator(const JobSpec& job, std::string worker, const Model& model, std::size_t samples);
   ~Evaluator();
   Evaluator(const Evaluator&) = delete;
   Evaluator& operator=(const Evaluator&) = delete;
@@ -48,7 +47,7 @@ class Evaluator {
 
   bool is_mine(Iteration version) const;
   void start_mine();
-  void run(const ModelSpec& model, const Images& images, std::size_t samples);
+  void run(const Model& model, std::size_t samples);
 
   const JobSpec& job_;
   const std::string worker_;

@@ -1,12 +1,14 @@
-#include "services/common/role.hpp"
+#include "libps/role/role.hpp"
 
 #include <malloc.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 
 #include "libps/base/log.hpp"
 #include "libps/base/sha256.hpp"
@@ -14,7 +16,6 @@
 #include "libps/config/load.hpp"
 #include "libps/config/write.hpp"
 #include "libps/net/socket.hpp"
-#include "services/common/job.hpp"
 
 namespace ringps {
 
@@ -57,8 +58,11 @@ Result<Job> prepare(const RoleOptions& options) {
   if (config->cluster.transport == ClusterConfig::Transport::automatic) {
     take_short_cuts();
   }
-  const auto model = make_model(model_spec(*config));
-  Job job{*config, make_job(*config, model->tensors()), sha256_hex(canonical_text(*config))};
+  auto tensors = model_tensors(*config);
+  if (!tensors) {
+    return Error{options.config_file + ": " + tensors.error()};
+  }
+  Job job{*config, make_job(*config, std::move(*tensors)), sha256_hex(canonical_text(*config))};
   // Not earlier than failure_timeout: a broken connection removes a member sooner than silence does. And below a second
   // it is the scheduler that is measured.
   give_up_after(std::max<Duration>(job.spec.timeouts.failure_timeout, std::chrono::seconds(1)));
