@@ -40,7 +40,7 @@ struct JobSpec {
   std::uint64_t seed = 0;
 
   std::vector<TensorSpec> tensors;
-  std::uint32_t block_elements = 65536;
+  std::uint32_t block_elements = 262144;
   std::uint32_t virtual_nodes = 100;
   std::uint32_t replicas = 1;
 

@@ -16,7 +16,7 @@ namespace ringps {
 struct TensorArgument {
   std::string name;
   std::uint64_t elements = 0;
-  std::uint32_t block_elements = 65536;
+  std::uint32_t block_elements = 262144;
 };
 
 Result<TensorArgument> parse_tensor_argument(std::string_view text);
