@@ -166,8 +166,9 @@ TEST_CASE("after a loss of power the same command goes on from the last committe
     CHECK(psctl.wait() == ProcessExit{true, SIGKILL});
     CHECK(bench.alive(5000).empty());
   }
-  Psctl last(bench, with({"cluster.servers=2", "cluster.workers=3"}));
+  Psctl last(bench, with({"cluster.servers=2", "cluster.workers=3", "checkpoint.interval=500"}));
   CHECK(last.wait() == ProcessExit{false, 0});
+  UNSCOPED_INFO(last.output());
   const auto results = read_json(bench / "run" / "results.json");
   CHECK(results["final_weights_sha256"] == reference.hash());
   CHECK(results["total_time"].size() <= 3940);
