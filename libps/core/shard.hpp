@@ -204,8 +204,8 @@ class Shard {
     std::uint32_t chain = none;
     Time deadline;
   };
-  /// A request that is answered when `iteration` of all its blocks is committed. It hangs in the list of the first
-  /// block that has not (Block::first_waiter), so applying a block looks only at those who wait for it first.
+  /// A request that is answered when `iteration` of all its blocks is committed. It hangs in the list of the last block
+  /// that has not (Block::first_waiter): blocks are mostly applied in their order, so most requests are looked at once.
   struct Waiter {
     Route from;
     std::string sender;
@@ -215,7 +215,7 @@ class Shard {
     bool follow = false;  ///< is answered with every later version too
     std::vector<BlockRun> runs;
     std::vector<Local> blocks;
-    std::size_t ready = 0;  ///< blocks before this index have reached `iteration`
+    std::size_t lacking = 0;  ///< blocks from this index on have reached `iteration`
     std::uint32_t next = none;
   };
 

@@ -155,6 +155,7 @@ void Shard::wait(Waiter waiter, Effects& effects) {
     refuse(waiter.from, waiter.request, RefusalReason::overloaded, "too many requests wait for an iteration", effects);
     return;
   }
+  waiters_[index].lacking = waiters_[index].blocks.size();
   if (advance(index, effects)) {
     waiters_[index] = {};
     waiters_free_.push_back(index);
@@ -165,32 +166,33 @@ void Shard::wait(Waiter waiter, Effects& effects) {
 bool Shard::advance(std::uint32_t index, Effects& effects) {
   Waiter& waiter = waiters_[index];
   for (;;) {
-    while (waiter.ready < waiter.blocks.size() &&
-           has_committed(blocks_[waiter.blocks[waiter.ready]], waiter.iteration)) {
-      ++waiter.ready;
+    while (waiter.lacking > 0 && has_committed(blocks_[waiter.blocks[waiter.lacking - 1]], waiter.iteration)) {
+      --waiter.lacking;
     }
-    if (waiter.ready < waiter.blocks.size()) {
+    if (waiter.lacking > 0) {
       return !hang(index);
     }
     if (!answer(waiter, effects) || !waiter.follow || waiter.iteration >= job_.iterations) {
       return true;
     }
     waiter.iteration = waiter.iteration.next();
-    waiter.ready = 0;
+    waiter.lacking = waiter.blocks.size();
   }
 }
 
-/// Lets a request wait for the first block that it lacks; false if it is there already.
+/// Lets a request wait for the last block that it lacks; false if it is there already.
 bool Shard::hang(std::uint32_t index) {
   Waiter& waiter = waiters_[index];
-  Block& block = blocks_[waiter.blocks[waiter.ready]];
+  Block& block = blocks_[waiter.blocks[waiter.lacking - 1]];
   // A repeated request replaces itself: the first one's connection may be gone. So does one that follows, when its
   // sender has begun anew.
   for (std::uint32_t at = block.first_waiter; at != none; at = waiters_[at].next) {
     Waiter& other = waiters_[at];
-    const bool again = other.request == waiter.request || (other.follow && waiter.follow && other.runs == waiter.runs &&
-                                                           other.iteration == waiter.iteration);
-    if (other.sender == waiter.sender && again) {
+    if (other.sender != waiter.sender) {
+      continue;
+    }
+    const bool follows_again = other.follow && waiter.follow && other.iteration == waiter.iteration;
+    if (other.request == waiter.request || (follows_again && other.runs == waiter.runs)) {
       if (other.request <= waiter.request) {
         other.request = waiter.request;
         other.from = waiter.from;
