@@ -216,7 +216,7 @@ Result<std::string> bind_socket(zmq::socket_t& socket, const std::string& endpoi
   }
   std::string bound = socket.get(zmq::sockopt::last_endpoint);
   if (!advertise.empty() && bound.starts_with(tcp)) {
-    const auto address = numeric_address(advertise, bound.starts_with(tcp + "[") ? AF_INET6 : AF_INET);
+    auto address = numeric_address(advertise, bound.starts_with(tcp + "[") ? AF_INET6 : AF_INET);
     if (!address) {
       return address;
     }
@@ -288,16 +288,16 @@ bool PolledSocket::received(bool something) {
 // ---- ROUTER ---------------------------------------------------------------------------------------------------------
 
 RouterSocket::RouterSocket(zmq::context_t& context, int hwm_messages)
-    : PolledSocket(make_socket(context, zmq::socket_type::router, hwm_messages)) {
-  socket_.set(zmq::sockopt::router_mandatory, true);
+    : PolledSocket(make_socket(context, zmq::socket() type::router, hwm_messages)) {
+  socket().set(zmq::sockopt::router_mandatory, true);
 }
 
 Result<std::string> RouterSocket::bind(const std::string& endpoint, const std::string& advertise) {
-  auto bound = bind_socket(socket_, endpoint, advertise);
+  auto bound = bind_socket(socket(), endpoint, advertise);
   if (bound && short_cuts_of_process() && bound->starts_with(tcp)) {
     if (const std::string name = short_cut_name(*bound); !name.empty()) {
       try {
-        socket_.bind("ipc://@" + name);
+        socket().bind("ipc://@" + name);
       } catch (const zmq::error_t& error) {  // others will come by tcp
         log::warn("no short cut for processes of this host: {}", error.what());
       }
@@ -308,7 +308,7 @@ Result<std::string> RouterSocket::bind(const std::string& endpoint, const std::s
 
 bool RouterSocket::receive(Route& from, Message& message, const OnMalformed& on_malformed) {
   Frames frames;
-  if (!received(receive_message(socket_, 1, frames, message, on_malformed))) {
+  if (!received(receive_message(socket(), 1, frames, message, on_malformed))) {
     return false;
   }
   from.assign(static_cast<const char*>(frames.frame[0].data()), frames.frame[0].size());
@@ -317,38 +317,38 @@ bool RouterSocket::receive(Route& from, Message& message, const OnMalformed& on_
 
 bool RouterSocket::send(const Route& to, const Message& message) {
   may_have_changed();
-  return send_frames(socket_, &to, message);
+  return send_frames(socket(), &to, message);
 }
 
 // ---- DEALER ---------------------------------------------------------------------------------------------------------
 
 DealerSocket::DealerSocket(zmq::context_t& context, const std::string& endpoint, int hwm_messages)
-    : PolledSocket(make_socket(context, zmq::socket_type::dealer, hwm_messages)),
-      monitor_(context, zmq::socket_type::pair) {
+    : PolledSocket(make_socket(context, zmq::socket() type::dealer, hwm_messages)),
+      monitor_(context, zmq::socket() type::pair) {
   // The address only has to be unique within the context; the socket's own is.
-  const std::string monitor = fmt::format("inproc://monitor-{}", fmt::ptr(socket_.handle()));
-  check(zmq_socket_monitor(socket_.handle(), monitor.c_str(), ZMQ_EVENT_DISCONNECTED) == 0,
+  const std::string monitor = fmt::format("inproc://monitor-{}", fmt::ptr(socket().handle()));
+  check(zmq_socket() monitor(socket().handle(), monitor.c_str(), ZMQ_EVENT_DISCONNECTED) == 0,
         "a socket can be monitored");
   monitor_.set(zmq::sockopt::linger, 0);
   monitor_.connect(monitor);
-  socket_.set(zmq::sockopt::immediate, true);
-  socket_.connect(nearest(endpoint));
+  socket().set(zmq::sockopt::immediate, true);
+  socket().connect(nearest(endpoint));
 }
 
 /// The monitor is stopped before anybody stops reading it: ZeroMQ's I/O thread, which serves all sockets, would wait
 /// for ever to tell a reader that has gone of a connection that breaks just now.
 DealerSocket::~DealerSocket() {
-  zmq_socket_monitor(socket_.handle(), nullptr, 0);
+  zmq_socket() monitor(socket().handle(), nullptr, 0);
 }
 
 bool DealerSocket::receive(Message& message, const OnMalformed& on_malformed) {
   Frames frames;
-  return received(receive_message(socket_, 0, frames, message, on_malformed));
+  return received(receive_message(socket(), 0, frames, message, on_malformed));
 }
 
 bool DealerSocket::try_send(const Message& message) {
   may_have_changed();
-  return send_frames(socket_, nullptr, message);
+  return send_frames(socket(), nullptr, message);
 }
 
 void DealerSocket::send(Message message) {
@@ -377,8 +377,8 @@ bool DealerSocket::take_disconnected() {
 }
 
 void DealerSocket::set_linger(Duration linger) {
-  socket_.set(zmq::sockopt::linger,
-              static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(linger).count()));
+  socket().set(zmq::sockopt::linger,
+               static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(linger).count()));
 }
 
 // ---- PUB/SUB --------------------------------------------------------------------------------------------------------
@@ -397,14 +397,14 @@ void PublisherSocket::send(const Message& message) {
 }
 
 SubscriberSocket::SubscriberSocket(zmq::context_t& context, const std::string& endpoint)
-    : PolledSocket(make_socket(context, zmq::socket_type::sub, control_hwm)) {
-  socket_.set(zmq::sockopt::subscribe, "");
-  socket_.connect(endpoint);
+    : PolledSocket(make_socket(context, zmq::socket() type::sub, control_hwm)) {
+  socket().set(zmq::sockopt::subscribe, "");
+  socket().connect(endpoint);
 }
 
 bool SubscriberSocket::receive(Message& message, const OnMalformed& on_malformed) {
   Frames frames;
-  return received(receive_message(socket_, 0, frames, message, on_malformed));
+  return received(receive_message(socket(), 0, frames, message, on_malformed));
 }
 
 }  // namespace ringps

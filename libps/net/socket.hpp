@@ -41,6 +41,7 @@ using OnMalformed = std::function<void(const std::string& reason)>;
 /// call may have taken the news from it; so a socket remembers whether that can have been.
 class PolledSocket {
  public:
+  virtual ~PolledSocket() = default;
   PolledSocket(const PolledSocket&) = delete;
   PolledSocket& operator=(const PolledSocket&) = delete;
 
@@ -53,15 +54,14 @@ class PolledSocket {
 
  protected:
   explicit PolledSocket(zmq::socket_t socket);
-  ~PolledSocket() = default;
 
   virtual bool has_unsent() const { return false; }
   /// Remembers the outcome of a receive.
   bool received(bool something);
-
-  zmq::socket_t socket_;
+  zmq::socket_t& socket() { return socket_; }
 
  private:
+  zmq::socket_t socket_;
   const int descriptor_;
   bool quiet_ = false;  ///< nothing to receive, nothing to send, and whatever comes makes the descriptor readable
 };
@@ -87,7 +87,7 @@ class RouterSocket final : public PolledSocket {
 class DealerSocket final : public PolledSocket {
  public:
   DealerSocket(zmq::context_t& context, const std::string& endpoint, int hwm_messages);
-  ~DealerSocket();
+  ~DealerSocket() override;
 
   bool receive(Message& message, const OnMalformed& on_malformed);
   void send(Message message);

@@ -38,7 +38,8 @@ float OptimizerSpec::rate(Iteration iteration) const {
   const auto before = static_cast<double>(iteration.value - 1);  // iterations that are done
   double factor = 1.0;
   if (schedule == RateSchedule::step) {
-    factor = power(decay_factor, static_cast<double>((iteration.value - 1) / decay_every));
+    const std::uint64_t steps = (iteration.value - 1) / decay_every;
+    factor = power(decay_factor, static_cast<double>(steps));
   } else if (schedule == RateSchedule::cosine) {
     const double done = std::min(before / static_cast<double>(iterations), 1.0);
     factor = final_factor + (1.0 - final_factor) * 0.5 * (1.0 + sine_cosine(done * std::numbers::pi).cosine);
