@@ -288,7 +288,7 @@ bool PolledSocket::received(bool something) {
 // ---- ROUTER ---------------------------------------------------------------------------------------------------------
 
 RouterSocket::RouterSocket(zmq::context_t& context, int hwm_messages)
-    : PolledSocket(make_socket(context, zmq::socket() type::router, hwm_messages)) {
+    : PolledSocket(make_socket(context, zmq::socket_type::router, hwm_messages)) {
   socket().set(zmq::sockopt::router_mandatory, true);
 }
 
@@ -323,11 +323,11 @@ bool RouterSocket::send(const Route& to, const Message& message) {
 // ---- DEALER ---------------------------------------------------------------------------------------------------------
 
 DealerSocket::DealerSocket(zmq::context_t& context, const std::string& endpoint, int hwm_messages)
-    : PolledSocket(make_socket(context, zmq::socket() type::dealer, hwm_messages)),
-      monitor_(context, zmq::socket() type::pair) {
+    : PolledSocket(make_socket(context, zmq::socket_type::dealer, hwm_messages)),
+      monitor_(context, zmq::socket_type::pair) {
   // The address only has to be unique within the context; the socket's own is.
   const std::string monitor = fmt::format("inproc://monitor-{}", fmt::ptr(socket().handle()));
-  check(zmq_socket() monitor(socket().handle(), monitor.c_str(), ZMQ_EVENT_DISCONNECTED) == 0,
+  check(zmq_socket_monitor(socket().handle(), monitor.c_str(), ZMQ_EVENT_DISCONNECTED) == 0,
         "a socket can be monitored");
   monitor_.set(zmq::sockopt::linger, 0);
   monitor_.connect(monitor);
@@ -338,7 +338,7 @@ DealerSocket::DealerSocket(zmq::context_t& context, const std::string& endpoint,
 /// The monitor is stopped before anybody stops reading it: ZeroMQ's I/O thread, which serves all sockets, would wait
 /// for ever to tell a reader that has gone of a connection that breaks just now.
 DealerSocket::~DealerSocket() {
-  zmq_socket() monitor(socket().handle(), nullptr, 0);
+  zmq_socket_monitor(socket().handle(), nullptr, 0);
 }
 
 bool DealerSocket::receive(Message& message, const OnMalformed& on_malformed) {
@@ -397,7 +397,7 @@ void PublisherSocket::send(const Message& message) {
 }
 
 SubscriberSocket::SubscriberSocket(zmq::context_t& context, const std::string& endpoint)
-    : PolledSocket(make_socket(context, zmq::socket() type::sub, control_hwm)) {
+    : PolledSocket(make_socket(context, zmq::socket_type::sub, control_hwm)) {
   socket().set(zmq::sockopt::subscribe, "");
   socket().connect(endpoint);
 }
