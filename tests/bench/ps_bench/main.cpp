@@ -188,7 +188,7 @@ std::string shown(const Row& row, double value) {
   return row.latency ? fmt::format("{:.1f} us", value * 1e6) : fmt::format("{:.2f} GB/s", value * 1e-9);
 }
 
-/// The table as BENCHMARKS.md has it.
+/// The table for people.
 std::string markdown(const Options& options, const json& document) {
   std::string processor = "unknown";
   std::ifstream cpuinfo("/proc/cpuinfo");
