@@ -282,6 +282,7 @@ Result<void> CoordinatorService::commit_checkpoint(const Coordinator::CommitChec
   manifest.optimizer = schema::name_of(job_.config.train.optimizer.kind);
   manifest.state_per_element = spec.optimizer.state_per_element();
   manifest.tensors = spec.tensors;
+  manifest.tables = spec.tables;
   for (const Coordinator::CheckpointFile& each : order.files) {
     manifest.files.push_back({each.server, each.file});
   }

@@ -46,9 +46,14 @@ void Disk::run() {
 Disk::Done Disk::write(const Shard::WriteCheckpoint& order) const {
   std::vector<StoredBlock> blocks;
   for (const Shard::SnapshotBlock& snapshot : order.blocks) {
+    if (snapshot.rows) {
+      blocks.push_back({snapshot.block, {}, {}, &snapshot.rows});
+      continue;
+    }
     const std::size_t elements = table_[snapshot.block].elements;
     const std::span<const float> buffer = snapshot.buffer.values();
-    blocks.push_back({snapshot.block, std::as_bytes(buffer.first(elements)), std::as_bytes(buffer.subspan(elements))});
+    blocks.push_back(
+        {snapshot.block, std::as_bytes(buffer.first(elements)), std::as_bytes(buffer.subspan(elements)), nullptr});
   }
   std::sort(blocks.begin(), blocks.end(), [](const auto& a, const auto& b) { return a.block < b.block; });
   auto files = write_shard(checkpoints_, order.iteration, server_, incarnation_, table_, blocks);
@@ -65,11 +70,15 @@ Disk::Done Disk::restore(const Shard::RestoreBlocks& order) const {
     return RestoreFailed{order.restore.epoch, server_.value + " cannot restore its blocks: " + loaded.error()};
   }
   Restored restored{order.restore.epoch, {}};
-  for (const LoadedBlock& block : *loaded) {
+  for (LoadedBlock& block : *loaded) {
+    if (block.rows) {
+      restored.states.emplace_back(std::move(*block.rows));
+      continue;
+    }
     BlockBuffer buffer(block.values.size() + block.state.size());
     std::copy(block.state.begin(), block.state.end(),
               std::copy(block.values.begin(), block.values.end(), buffer.data()));
-    restored.buffers.push_back(std::move(buffer));
+    restored.states.emplace_back(std::move(buffer));
   }
   return restored;
 }
