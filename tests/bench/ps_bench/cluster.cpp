@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <sstream>
 
 #include "libps/client/client.hpp"
@@ -19,6 +20,7 @@
 #include "libps/net/clock.hpp"
 #include "libps/storage/file.hpp"
 #include "libps/storage/manifest.hpp"
+#include "libps/worker/reporter.hpp"
 #include "services/psctl/experiment.hpp"
 #include "services/psctl/launcher.hpp"
 #include "services/psctl/run_dir.hpp"
@@ -235,8 +237,17 @@ int bench_worker(const RoleOptions& options) {
   std::vector<double> seconds;
   double began_unix = 0;
   Time last{};
+  std::optional<Client> client;
+  // As a real worker: checkpoints are named at the pace that is reported, and a run ends when all of it has been.
+  Reporter reporter(options.id, [&](Progress progress) { client->report(std::move(progress)); });
   Client::Hooks hooks;
+  hooks.on_view = [&](const View& view) { reporter.on_view(view); };
+  hooks.on_heard = [&](const HeartbeatAnswer& answer) { reporter.on_heard(answer); };
+  hooks.on_turn = [&](Time at) { reporter.on_turn(at); };
   hooks.on_weights = [&](const Weights& weights) {
+    if (weights.version.value > 0 && weights.version.value <= timed_after) {
+      reporter.on_timing(now(), {weights.version, 0, 0});
+    }
     if (weights.version.value == timed_after) {
       if (observes) {
         usage_before = usage_of(options.run_dir);
@@ -247,23 +258,25 @@ int bench_worker(const RoleOptions& options) {
       const Time at = now();
       seconds.push_back(ringps::seconds(at - last));
       last = at;
+      reporter.on_timing(at, {weights.version, seconds.back(), seconds.back()});
       if (observes && weights.version == job->spec.iterations) {
         usage = usage_of(options.run_dir);
       }
     }
   };
-  Client client(job->spec, {options.coordinator, {options.id}, job->digest}, std::move(hooks));
+  client.emplace(job->spec, Client::Options{options.coordinator, {options.id}, job->digest}, std::move(hooks));
   const auto gradient = std::make_shared<const Floats>(flat_offsets(job->spec.tensors).back(), 1e-6F);
-  while (const auto task = client.next()) {
-    client.contribute(*task, gradient);
+  while (const auto task = client->next()) {
+    client->contribute(*task, gradient);
   }
+  reporter.on_end(now());
   json times{{"began", began_unix}, {"seconds", seconds}, {"usage", json::object()}};
   for (const auto& [id, used] : usage) {
     times["usage"][id] = {{"cpu_seconds", used.cpu_seconds - usage_before[id].cpu_seconds},
                           {"bytes_max", used.bytes_max}};
   }
   std::ofstream(times_file(options.run_dir, options.id)) << times;
-  return exit_code(*client.ended());
+  return exit_code(*client->ended());
 }
 
 }  // namespace ringps::bench
