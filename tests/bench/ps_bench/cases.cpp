@@ -211,14 +211,16 @@ class Maker {
       }
       const double bytes = 2.0 * static_cast<double>(result->floats * sizeof(float));
       const double all_mib = bytes * static_cast<double>(iterations * bulk.workers) / mib;
-      const json details{{"mib", bulk.size_mib},
-                         {"servers", bulk.servers},
-                         {"workers", bulk.workers},
-                         {"replicas", bulk.replicas},
-                         {"transport", bulk.transport},
-                         {"server_cpu_ms_per_mib", result->cpu_seconds("server") * 1e3 / all_mib},
-                         {"worker_cpu_ms_per_mib", result->cpu_seconds("worker") * 1e3 / all_mib},
-                         {"coordinator_cpu_ms_per_mib", result->cpu_seconds("coordinator") * 1e3 / all_mib}};
+      json details{{"mib", bulk.size_mib},
+                   {"servers", bulk.servers},
+                   {"workers", bulk.workers},
+                   {"replicas", bulk.replicas},
+                   {"transport", bulk.transport}};
+      for (const std::string role : {"server", "worker", "coordinator"}) {
+        const Usage used = result->usage_of(role);
+        details[role + "_cpu_ms_per_mib"] = used.cpu_seconds * 1e3 / all_mib;
+        details[role + "_page_faults_per_mib"] = used.page_faults / all_mib;
+      }
       return std::vector{
           Reading{bulk.name(), "B/s", bytes * rate_of(result->seconds()), beside, yardstick, target, details}};
     });
@@ -357,7 +359,7 @@ class Maker {
         const Room room = room_of(*result);
         const json details{{"model_bytes", room.model}, {"in_flight_bytes", room.in_flight}};
         return std::vector{
-            Reading{name, "B", static_cast<double>(result->bytes_max("server")), "1.3 x model + in flight",
+            Reading{name, "B", static_cast<double>(result->usage_of("server").bytes_max), "1.3 x model + in flight",
                     1.3 * static_cast<double>(room.model) + static_cast<double>(room.in_flight), at_most(1), details}};
       });
     }

@@ -57,9 +57,14 @@ Usage usage_of(std::int64_t pid) {
   if (const auto behind_name = text.rfind(')'); behind_name != std::string::npos) {
     std::istringstream fields(text.substr(behind_name + 2));
     std::string skipped;
-    for (int i = 0; i < 11; ++i) {
-      fields >> skipped;
-    }
+    const auto skip = [&](int count) {
+      for (int i = 0; i < count; ++i) {
+        fields >> skipped;
+      }
+    };
+    skip(7);
+    fields >> usage.page_faults;
+    skip(3);
     double user = 0;
     double system = 0;
     fields >> user >> system;
@@ -115,20 +120,16 @@ std::vector<std::vector<double>> ClusterResult::seconds() const {
   return all;
 }
 
-double ClusterResult::cpu_seconds(const std::string& role) const {
-  double sum = 0;
+Usage ClusterResult::usage_of(const std::string& role) const {
+  Usage all;
   for (const auto& [id, used] : usage) {
-    sum += id.starts_with(role) ? used.cpu_seconds : 0;
+    if (id.starts_with(role)) {
+      all.cpu_seconds += used.cpu_seconds;
+      all.page_faults += used.page_faults;
+      all.bytes_max = std::max(all.bytes_max, used.bytes_max);
+    }
   }
-  return sum;
-}
-
-std::uint64_t ClusterResult::bytes_max(const std::string& role) const {
-  std::uint64_t most = 0;
-  for (const auto& [id, used] : usage) {
-    most = std::max(most, id.starts_with(role) ? used.bytes_max : 0);
-  }
-  return most;
+  return all;
 }
 
 Result<Config> config_of(const ClusterCase& wanted) {
@@ -187,7 +188,7 @@ Result<ClusterResult> run_cluster(const ClusterCase& wanted, const fs::path& scr
     }
     result.workers.push_back({times["began"], times["seconds"]});
     for (const auto& [id, used] : times["usage"].items()) {
-      result.usage[id] = {used["cpu_seconds"], used["bytes_max"]};
+      result.usage[id] = {used["cpu_seconds"], used["page_faults"], used["bytes_max"]};
     }
   }
   result.committed_unix = committed_in(run_dir->checkpoints());
@@ -272,7 +273,9 @@ int bench_worker(const RoleOptions& options) {
   reporter.on_end(now());
   json times{{"began", began_unix}, {"seconds", seconds}, {"usage", json::object()}};
   for (const auto& [id, used] : usage) {
-    times["usage"][id] = {{"cpu_seconds", used.cpu_seconds - usage_before[id].cpu_seconds},
+    const Usage& before = usage_before[id];
+    times["usage"][id] = {{"cpu_seconds", used.cpu_seconds - before.cpu_seconds},
+                          {"page_faults", used.page_faults - before.page_faults},
                           {"bytes_max", used.bytes_max}};
   }
   std::ofstream(times_file(options.run_dir, options.id)) << times;

@@ -30,6 +30,7 @@ Result<Config> config_of(const ClusterCase& wanted);
 /// What a process has used so far.
 struct Usage {
   double cpu_seconds = 0;
+  double page_faults = 0;
   std::uint64_t bytes_max = 0;  ///< resident
 };
 
@@ -50,10 +51,8 @@ struct ClusterResult {
   std::map<std::uint64_t, double> committed_unix;  ///< when checkpoints were committed, by iteration
 
   std::vector<std::vector<double>> seconds() const;
-  /// Processor time of all processes whose id begins with `role`.
-  double cpu_seconds(const std::string& role) const;
-  /// The largest of them.
-  std::uint64_t bytes_max(const std::string& role) const;
+  /// Of all processes whose id begins with `role`: sums, and the largest one's bytes.
+  Usage usage_of(const std::string& role) const;
 };
 
 Result<ClusterResult> run_cluster(const ClusterCase& wanted, const std::filesystem::path& scratch);

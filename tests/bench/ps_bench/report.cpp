@@ -45,7 +45,9 @@ constexpr Group groups[] = {
      "`size/servers x workers/replicas/transport`: bytes of gradients up plus bytes of weights down, per second, of "
      "all "
      "workers together. One server is compared with a raw zero-copy echo of 1 MiB messages by as many clients; two "
-     "servers with one; two replicas with one. The last column is processor time per MiB moved, in ms."},
+     "servers with one; two replicas with one. The last column is processor time in ms, then page faults of servers "
+     "and "
+     "workers, all per MiB moved (a MiB has 256 pages)."},
     {"trained", "Training",
      "`servers x workers`: iterations per second of logistic regression on even and odd digits, 128 samples a worker, "
      "gradients computed. The others are compared with 1x1 divided by the number of messages in an iteration."},
@@ -96,8 +98,10 @@ double detail(const json& row, const char* key) {
 std::string remark(const json& row) {
   const std::string group = row["group"];
   if (group == "bulk") {
-    return fmt::format("server {:.3f}, worker {:.3f}, coordinator {:.3f}", detail(row, "server_cpu_ms_per_mib"),
-                       detail(row, "worker_cpu_ms_per_mib"), detail(row, "coordinator_cpu_ms_per_mib"));
+    return fmt::format("server {:.3f}, worker {:.3f}, coordinator {:.3f}; {:.0f}, {:.0f}",
+                       detail(row, "server_cpu_ms_per_mib"), detail(row, "worker_cpu_ms_per_mib"),
+                       detail(row, "coordinator_cpu_ms_per_mib"), detail(row, "server_page_faults_per_mib"),
+                       detail(row, "worker_page_faults_per_mib"));
   }
   if (group == "small") {
     return fmt::format("99 of 100 within {}", shown(detail(row, "iteration_seconds_99_percent"), "s"));
