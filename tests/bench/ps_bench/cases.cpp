@@ -17,7 +17,6 @@
 namespace ringps::bench {
 namespace {
 
-namespace fs = std::filesystem;
 using nlohmann::json;
 using Readings = Result<std::vector<Reading>>;
 
@@ -64,8 +63,8 @@ class Maker {
     }
     in_one_process();
     for (const std::string& transport : transports()) {
-      for (const std::size_t size : {1, 16, 64, 256}) {
-        for (const std::uint32_t workers : {1, 2, 4}) {
+      for (const std::size_t size : {1U, 16U, 64U, 256U}) {
+        for (const std::uint32_t workers : {1U, 2U, 4U}) {
           bulk({size, 1, workers, 1, transport});
           bulk({size, 2, workers, 1, transport});
           bulk({size, 2, workers, 2, transport});

@@ -42,12 +42,12 @@ struct Options {
 std::vector<Case> selected(const Options& options) {
   std::vector<Case> cases = all_cases(options.scope);
   std::set<std::string> wanted;
-  for (auto at = cases.rbegin(); at != cases.rend(); ++at) {  // what is needed stands before
-    if (at->name.find(options.filter) != std::string::npos || wanted.contains(at->name)) {
-      wanted.insert(at->name);
-      wanted.insert(at->needs.begin(), at->needs.end());
+  std::for_each(cases.rbegin(), cases.rend(), [&](const Case& each) {  // what is needed stands before
+    if (each.name.find(options.filter) != std::string::npos || wanted.contains(each.name)) {
+      wanted.insert(each.name);
+      wanted.insert(each.needs.begin(), each.needs.end());
     }
-  }
+  });
   std::erase_if(cases, [&](const Case& each) { return !wanted.contains(each.name); });
   return cases;
 }

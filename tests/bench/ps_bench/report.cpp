@@ -75,13 +75,17 @@ std::string range_text(const std::vector<double>& values, const std::string& uni
                       : fmt::format("{} – {}", shown(*least, unit), shown(*most, unit));
 }
 
+bool has_yardstick(const json& row) {
+  return !row["yardsticks"].empty();
+}
+
 std::string target_text(const json& row) {
   if (row["target"].is_null()) {
     return "";
   }
   const double value = row["target"]["value"];
   return fmt::format("{} {}", row["target"]["kind"] == "at most" ? "≤" : "≥",
-                     row["beside"] == "" ? shown(value, row["unit"]) : fmt::format("{:.2f}", value));
+                     has_yardstick(row) ? fmt::format("{:.2f}", value) : shown(value, row["unit"]));
 }
 
 double detail(const json& row, const char* key) {
@@ -123,16 +127,15 @@ std::vector<std::string> cells(const json& row) {
   const std::string unit = row["unit"];
   const std::vector<double> values = row["values"];
   std::vector<std::string> texts{row["name"], shown(row["median"], unit), range_text(values, unit), row["beside"]};
-  if (row["beside"] == "") {
-    texts.insert(texts.end(), {"", "", ""});
-  } else {
-    const std::vector<double> yardsticks = row["yardsticks"];
+  if (has_yardstick(row)) {
     const std::vector<double> ratios = row["ratios"];
-    texts.insert(texts.end(), {shown(median(yardsticks), unit), fmt::format("{:.2f}", row["ratio"].get<double>()),
-                               range_text(ratios, "")});
+    texts.insert(texts.end(), {shown(median(row["yardsticks"]), unit),
+                               fmt::format("{:.2f}", row["ratio"].get<double>()), range_text(ratios, "")});
+  } else {
+    texts.insert(texts.end(), {"", "", ""});
   }
   texts.push_back(target_text(row));
-  texts.push_back(row["met"].is_null() ? "" : row["met"].get<bool>() ? "reached" : "missed");
+  texts.emplace_back(row["met"].is_null() ? "" : row["met"].get<bool>() ? "reached" : "missed");
   texts.push_back(remark(row));
   return texts;
 }
@@ -331,7 +334,7 @@ std::string markdown(const json& document, const std::vector<std::string>& pictu
     } else if (row["met"] == false) {
       missed += fmt::format(
           "- {}: {}, target {}\n", row["name"].get<std::string>(),
-          row["beside"] == "" ? shown(row["median"], row["unit"]) : fmt::format("{:.2f}", row["ratio"].get<double>()),
+          has_yardstick(row) ? fmt::format("{:.2f}", row["ratio"].get<double>()) : shown(row["median"], row["unit"]),
           target_text(row));
     }
   }
