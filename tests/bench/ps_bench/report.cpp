@@ -197,22 +197,28 @@ std::string goodput_script(const json& document) {
         "title 'raw echo, {1}'",
         plots.empty() ? "plot " : ", ", transport, plot_colours[drawn++]);
   }
-  return plots.empty() ? ""
-                       : data +
-                             "set title '1 server, 1 worker'\nset xlabel 'model (MiB)'\nset logscale x 2\n"
-                             "set ylabel 'up plus down (GB/s)'\nset yrange [0:*]\nset key bottom right\n" +
-                             plots;
+  return plots.empty()
+             ? ""
+             : data +
+                   "set title '1 server, 1 worker'\nset xlabel 'model (MiB)'\nset logscale x 2\n"
+                   "set ylabel 'up plus down (GB/s)'\nset yrange [0:*]\nset key outside bottom center horizontal\n" +
+                   plots;
 }
 
 /// Cost of an iteration along each axis, and what would be linear.
 std::string scale_script(const json& document) {
+  struct Axis {
+    const char* name;
+    int tic;  ///< the first, and the factor to the next
+    int factor;
+  };
   std::string script;
   int axes = 0;
-  for (const std::string axis : {"KiB", "servers", "workers", "blocks"}) {
+  for (const Axis& axis : {Axis{"KiB", 16, 16}, Axis{"servers", 1, 2}, Axis{"workers", 1, 2}, Axis{"blocks", 16, 4}}) {
     Points points;
     for (const json& row : document["rows"]) {
       const json& details = row["details"].front();
-      if (row["group"] == "scale" && details["axis"] == axis) {
+      if (row["group"] == "scale" && details["axis"] == axis.name) {
         points.push_back({details["at"].get<double>(), row["median"].get<double>() * 1e3,
                           row["min"].get<double>() * 1e3, row["max"].get<double>() * 1e3});
       }
@@ -220,18 +226,22 @@ std::string scale_script(const json& document) {
     if (points.size() < 2) {
       continue;
     }
-    script += plot_data(axis, points) +
+    script += plot_data(axis.name, points) +
               fmt::format(
-                  "set xlabel '{0}'\nplot ${0} using 1:2:3:4 with yerrorlines linewidth 2 pointtype 7 pointsize "
-                  "0.6 linecolor rgb '{1}' title 'ringps', {2:.10g} * x / {3:.10g} with lines linewidth 1.2 "
-                  "dashtype 2 linecolor rgb '#888888' title 'linear'\n",
-                  axis, plot_colours[0], points.back()[1], points.back()[0]);
+                  "set xlabel '{0}'\nset xtics {4},{5}\nset xrange [{6:.10g}:{3:.10g}]\n"
+                  "set yrange [{7:.10g}:*]\n"
+                  "plot ${0} using 1:2:3:4 with yerrorlines linewidth 2 pointtype 7 pointsize 0.6 linecolor rgb "
+                  "'{1}' title 'ringps', {2:.10g} * x / {3:.10g} with lines linewidth 1.2 dashtype 2 linecolor "
+                  "rgb '#888888' title 'linear'\n",
+                  axis.name, plot_colours[0], points.back()[1], points.back()[0], axis.tic, axis.factor,
+                  points.front()[0], points.front()[2] / 2);
     ++axes;
   }
-  return axes == 0 ? ""
-                   : "set multiplot layout 2,2\nset logscale xy\nset ylabel 'time per iteration (ms)'\n"
-                     "set key top left\nset format x '%.0f'\n" +
-                         script + "unset multiplot\n";
+  return axes == 0
+             ? ""
+             : "set multiplot layout 2,2\nset logscale x 2\nset logscale y\nset ylabel 'time per iteration (ms)'\n"
+               "set key top left\nset format x '%.0f'\n" +
+                   script + "unset multiplot\n";
 }
 
 }  // namespace
