@@ -289,10 +289,12 @@ class Maker {
                                  name, during.size(), otherwise.size())};
       }
       const double usual = median(otherwise);
-      const json details{{"checkpoints", checkpoints},
-                         {"seconds_each", writing / static_cast<double>(checkpoints)},
-                         {"iterations_meanwhile", during.size()},
-                         {"worst_excess_otherwise_s", *std::max_element(otherwise.begin(), otherwise.end()) - usual}};
+      const json details{
+          {"checkpoints", checkpoints},
+          {"seconds_each", writing / static_cast<double>(checkpoints)},
+          {"iterations_meanwhile", during.size()},
+          {"server_page_faults_each", result->usage_of("server").page_faults / static_cast<double>(checkpoints)},
+          {"worst_excess_otherwise_s", *std::max_element(otherwise.begin(), otherwise.end()) - usual}};
       return std::vector{
           Reading{name + "/iterations meanwhile", "s", median(during), "the others", usual, at_most(1.25), details},
           Reading{name + "/worst excess", "s", *std::max_element(during.begin(), during.end()) - usual, "", 0,

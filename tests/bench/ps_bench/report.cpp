@@ -111,9 +111,11 @@ std::string remark(const json& row) {
     return fmt::format("99 of 100 within {}", shown(detail(row, "iteration_seconds_99_percent"), "s"));
   }
   if (group == "checkpoint") {
-    return fmt::format("{:.0f} checkpoints of {} each, {:.0f} iterations meanwhile; worst excess of the others {}",
-                       detail(row, "checkpoints"), shown(detail(row, "seconds_each"), "s"),
-                       detail(row, "iterations_meanwhile"), shown(detail(row, "worst_excess_otherwise_s"), "s"));
+    return fmt::format(
+        "{:.0f} checkpoints of {} and {:.0f} page faults of the server each, {:.0f} iterations meanwhile; worst excess "
+        "of the others {}",
+        detail(row, "checkpoints"), shown(detail(row, "seconds_each"), "s"), detail(row, "server_page_faults_each"),
+        detail(row, "iterations_meanwhile"), shown(detail(row, "worst_excess_otherwise_s"), "s"));
   }
   if (group == "memory") {
     return fmt::format("model {}, in flight {}", shown(detail(row, "model_bytes"), "B"),
