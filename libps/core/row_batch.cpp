@@ -19,7 +19,7 @@ RowBatch::RowBatch(const BlockTable& table, std::vector<std::vector<std::uint64_
     rows += ids_[t].size();
     offsets_.push_back(offsets_.back() + ids_[t].size() * table.tables()[t].width);
   }
-  values_.resize(offsets_.back());
+  values_ = Buffer(offsets_.back());
 
   // Counting sort by block; within a block rows keep their order.
   std::vector<std::uint32_t> block_of(rows);
@@ -79,14 +79,15 @@ Buffer RowBatch::gradients_of(std::span<const BlockId> blocks, std::span<const f
   auto* to = reinterpret_cast<std::byte*>(lists.data());
   for (const BlockId block : blocks) {
     const std::uint32_t table = table_.table_of(block);
-    const std::size_t row_bytes = width(block) * sizeof(float);
+    const std::size_t row_floats = width(block);
+    const std::size_t row_bytes = row_floats * sizeof(float);
     const float* values = gradient.data() + offsets_[table];
     std::byte* ids = RowList::begin(to, rows_in(block));
     std::byte* rows = ids + sizeof(std::uint64_t) * rows_in(block);
     for (std::uint32_t g = begin_[local(block)]; g < begin_[local(block) + 1]; ++g) {
       std::memcpy(ids, &ids_[table][order_[g]], sizeof(std::uint64_t));
       ids += sizeof(std::uint64_t);
-      std::memcpy(rows, values + order_[g] * width(block), row_bytes);
+      copy_row(values + order_[g] * row_floats, row_floats, rows);
       rows += row_bytes;
     }
     to = rows;
@@ -104,11 +105,11 @@ std::size_t RowBatch::value_bytes(std::span<const BlockId> blocks) const {
 
 void RowBatch::take(std::span<const BlockId> blocks, const std::byte* values) {
   for (const BlockId block : blocks) {
-    const std::size_t row_bytes = width(block) * sizeof(float);
+    const std::size_t row_floats = width(block);
     float* of_table = values_.data() + offsets_[table_.table_of(block)];
     for (std::uint32_t g = begin_[local(block)]; g < begin_[local(block) + 1]; ++g) {
-      std::memcpy(of_table + order_[g] * width(block), values, row_bytes);
-      values += row_bytes;
+      copy_row(values, row_floats, of_table + order_[g] * row_floats);
+      values += row_floats * sizeof(float);
     }
     missing_ -= std::exchange(arrived_[local(block)], std::uint8_t{1}) == 0 && rows_in(block) != 0 ? 1U : 0U;
   }

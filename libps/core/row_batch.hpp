@@ -7,7 +7,6 @@
 #include <span>
 #include <vector>
 
-#include "libps/base/aligned.hpp"
 #include "libps/base/buffer.hpp"
 #include "libps/ring/layout.hpp"
 
@@ -22,7 +21,7 @@ class RowBatch {
   std::span<const std::uint64_t> ids(std::uint32_t table) const { return ids_[table]; }
   /// The values of these rows, one after another, `width` floats each.
   std::span<const float> values(std::uint32_t table) const {
-    return std::span(values_).subspan(offsets_[table], offsets_[table + 1] - offsets_[table]);
+    return values_.values().subspan(offsets_[table], offsets_[table + 1] - offsets_[table]);
   }
   /// Where a table's rows begin in the values of all, and in a gradient; the last entry is their whole length.
   const std::vector<std::size_t>& offsets() const { return offsets_; }
@@ -52,7 +51,7 @@ class RowBatch {
   std::uint32_t first_block_ = 0;  ///< of all tables
   std::vector<std::vector<std::uint64_t>> ids_;
   std::vector<std::size_t> offsets_;
-  Floats values_;
+  Buffer values_;
 
   std::vector<std::uint32_t> begin_;   ///< per block of a table, and one past the end: its first row in grouped order
   std::vector<std::uint32_t> order_;   ///< grouped order → position among the ids of its table

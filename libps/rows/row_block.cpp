@@ -1,9 +1,10 @@
 #include "libps/rows/row_block.hpp"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cmath>
 #include <cstring>
-#include <numeric>
 #include <utility>
 
 #include "libps/base/check.hpp"
@@ -12,56 +13,58 @@ namespace ringps {
 namespace {
 
 constexpr std::size_t index_min = 16;
+/// Rows whose cache lines are on their way at the same time.
+constexpr std::size_t look_ahead = 32;
+constexpr std::size_t cache_line = 64;
+constexpr std::size_t fetched_max = 4 * cache_line;  ///< of a row; for more there are no places at the processor
 
-/// Slots of the index for so many rows: a power of two, at most three quarters full.
-std::size_t index_size(std::size_t rows) {
-  std::size_t size = index_min;
-  while (size * 3 < rows * 4) {
-    size *= 2;
-  }
-  return size;
+// Words of a record.
+constexpr std::size_t id_word = 0;
+constexpr std::size_t place_word = 2;
+constexpr std::size_t touched_word = 3;  // only where rows expire
+
+template <class T>
+T load(const float* words) {
+  T value{};
+  std::memcpy(&value, words, sizeof value);
+  return value;
+}
+template <class T>
+void store(float* words, T value) {
+  std::memcpy(words, &value, sizeof value);
 }
 
-class Writer {
- public:
-  explicit Writer(std::byte* to) : to_(to) {}
-  template <class T>
-  void put(const std::vector<T>& values, std::size_t count) {
-    if (count != 0) {
-      std::memcpy(to_, values.data(), count * sizeof(T));
-    }
-    to_ += count * sizeof(T);
-  }
-  void put(std::uint64_t value) {
-    std::memcpy(to_, &value, sizeof value);
-    to_ += sizeof value;
-  }
+std::uint64_t id_of(const float* record) {
+  return load<std::uint64_t>(record + id_word);
+}
+std::uint32_t touched_of(const float* record) {
+  return load<std::uint32_t>(record + touched_word);
+}
 
- private:
-  std::byte* to_;
-};
-
-class Reader {
- public:
-  explicit Reader(std::span<const std::byte> from) : from_(from) {}
-  template <class T>
-  void take(std::vector<T>& values, std::size_t count) {
-    values.resize(count);
-    if (count != 0) {
-      std::memcpy(values.data(), from_.data(), count * sizeof(T));
-    }
-    from_ = from_.subspan(count * sizeof(T));
+void put(std::byte*& to, const void* from, std::size_t bytes) {
+  if (bytes != 0) {
+    std::memcpy(to, from, bytes);
   }
-  std::uint64_t take() {
-    std::uint64_t value = 0;
-    std::memcpy(&value, from_.data(), sizeof value);
-    from_ = from_.subspan(sizeof value);
-    return value;
-  }
+  to += bytes;
+}
+void put(std::byte*& to, std::uint64_t value) {
+  put(to, &value, sizeof value);
+}
 
- private:
-  std::span<const std::byte> from_;
-};
+template <class T>
+void take(std::span<const std::byte>& from, std::vector<T>& values, std::size_t count) {
+  values.resize(count);
+  if (count != 0) {
+    std::memcpy(values.data(), from.data(), count * sizeof(T));
+  }
+  from = from.subspan(count * sizeof(T));
+}
+std::uint64_t take(std::span<const std::byte>& from) {
+  std::uint64_t value = 0;
+  std::memcpy(&value, from.data(), sizeof value);
+  from = from.subspan(sizeof value);
+  return value;
+}
 
 constexpr std::size_t state_head_bytes = 6 * sizeof(std::uint64_t);
 
@@ -70,7 +73,11 @@ constexpr std::size_t state_head_bytes = 6 * sizeof(std::uint64_t);
 // ---- rules ----------------------------------------------------------------------------------------------------------
 
 RowRules::RowRules(const TableSpec& table, std::uint64_t seed, std::uint32_t state_per_element)
-    : table_(&table), state_per_element_(state_per_element), random_(seed, "initialise row of " + table.name) {}
+    : table_(&table),
+      state_per_element_(state_per_element),
+      stride_(std::size_t{table.width} * (1 + state_per_element)),
+      head_words_(table.expire_after != 0 ? touched_word + 1 : place_word + 1),
+      random_(seed, "initialise row of " + table.name) {}
 
 void RowRules::initialise(std::uint64_t id, float* values) const {
   const auto [low, high] = table_->initialiser;
@@ -97,17 +104,22 @@ RowBlock::RowBlock(const RowRules& rules, const RowImage& image) : RowBlock(rule
             image.touched.size() == (rules.expires() ? rows : 0),
         "an image fits its rules");
   iteration_ = image.iteration.value;
-  storage_->ids = image.ids;
-  storage_->rows.resize(rows * rules.stride());
+  storage_->records.resize(rows * rules.record_words());
+  storage_->size = rows;
   for (std::size_t r = 0; r < rows; ++r) {
-    float* row = &storage_->rows[r * rules.stride()];
-    std::copy_n(&image.values[r * width], width, row);
+    float* row = record(static_cast<Slot>(r));
+    store(row + id_word, image.ids[r]);
+    store(row + place_word, std::uint32_t{0});
+    if (rules.expires()) {
+      store(row + touched_word, static_cast<std::uint32_t>(image.touched[r]));
+    }
+    row += rules.head_words();
+    copy_row(&image.values[r * width], width, row);
     for (std::size_t k = 0; k < rules.state_per_element(); ++k) {
-      std::copy_n(&image.state[(k * rows + r) * width], width, row + (k + 1) * width);
+      copy_row(&image.state[(k * rows + r) * width], width, row + (k + 1) * width);
     }
   }
-  storage_->touched.assign(image.touched.begin(), image.touched.end());
-  rebuild_index(rows);
+  make_room(rows);
 }
 
 bool RowBlock::sole_owner(const std::shared_ptr<Storage>& storage) {
@@ -118,57 +130,75 @@ bool RowBlock::sole_owner(const std::shared_ptr<Storage>& storage) {
   return true;
 }
 
-RowBlock::Slot RowBlock::find(std::uint64_t id) const {
-  const Storage& storage = *storage_;
-  const std::size_t mask = storage.index.size() - 1;
-  for (std::size_t at = row_hash(id) & mask;; at = (at + 1) & mask) {
-    const Slot slot = storage.index[at];
-    if (slot == none || storage.ids[slot] == id) {
+/// The slot of a row whose search begins at `at` in the index, or none.
+RowBlock::Slot RowBlock::find(std::uint64_t id, std::size_t at) const {
+  const std::size_t mask = storage_->index.size() - 1;
+  for (;; at = (at + 1) & mask) {
+    const Slot slot = storage_->index[at];
+    if (slot == none || id_of(record(slot)) == id) {
       return slot;
     }
   }
 }
 
-RowBlock::Slot RowBlock::find_or_create(std::uint64_t id, Storage& storage) {
+/// Calls use(i, id, slot) for each row of a list; slot is none for one that does not exist. Look-ups are cache misses:
+/// those of several rows are under way at once. `use` may create rows if there is room in the index.
+template <class Use>
+void RowBlock::for_each_slot(const RowList& list, const Use& use) const {
+  const Slot* const index = storage_->index.data();
+  const std::size_t mask = storage_->index.size() - 1;
+  const std::size_t fetched = std::min(rules_->record_words() * sizeof(float), fetched_max);
+  std::array<std::uint64_t, look_ahead> ids;
+  std::array<std::size_t, look_ahead> at;
+  for (std::size_t begin = 0; begin < list.count(); begin += look_ahead) {
+    const std::size_t count = std::min(look_ahead, list.count() - begin);
+    for (std::size_t i = 0; i < count; ++i) {
+      ids[i] = list.id(begin + i);
+      at[i] = row_hash(ids[i]) & mask;
+      __builtin_prefetch(index + at[i]);
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      if (const Slot slot = index[at[i]]; slot != none) {
+        const auto* line = reinterpret_cast<const std::byte*>(record(slot));
+        for (std::size_t ahead = 0; ahead < fetched; ahead += cache_line) {
+          __builtin_prefetch(line + ahead, 1);
+        }
+      }
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      use(begin + i, ids[i], find(ids[i], at[i]));
+    }
+  }
+}
+
+/// A row that does not exist yet; there is room in the index.
+RowBlock::Slot RowBlock::create(std::uint64_t id) {
+  Storage& storage = *storage_;
+  const auto slot = static_cast<Slot>(storage.size++);
   const std::size_t mask = storage.index.size() - 1;
   std::size_t at = row_hash(id) & mask;
-  for (;; at = (at + 1) & mask) {
-    const Slot slot = storage.index[at];
-    if (slot == none) {
-      break;
-    }
-    if (storage.ids[slot] == id) {
-      return slot;
-    }
+  while (storage.index[at] != none) {
+    at = (at + 1) & mask;
   }
-  const auto slot = static_cast<Slot>(storage.ids.size());
   storage.index[at] = slot;
-  storage.ids.push_back(id);
-  storage.rows.resize(storage.rows.size() + rules_->stride(), 0.0F);
-  rules_->initialise(id, &storage.rows[slot * rules_->stride()]);
-  if (rules_->expires()) {
-    storage.touched.push_back(0);
-  }
-  place_of_.push_back(0);
-  if (storage.ids.size() * 4 > storage.index.size() * 3) {
-    rebuild_index(storage.ids.size() * 2);
-  }
+  storage.records.resize(storage.size * rules_->record_words(), 0.0F);
+  store(record(slot) + id_word, id);
+  rules_->initialise(id, record(slot) + rules_->head_words());
   return slot;
 }
 
-/// Makes room for `rows` rows.
-void RowBlock::rebuild_index(std::size_t rows) {
+/// Makes the index anew, large enough for so many rows.
+void RowBlock::make_room(std::size_t rows) {
   Storage& storage = *storage_;
-  storage.index.assign(index_size(rows), none);
+  storage.index.assign(std::bit_ceil(std::max(index_min, rows * 2)), none);
   const std::size_t mask = storage.index.size() - 1;
-  for (std::size_t slot = 0; slot < storage.ids.size(); ++slot) {
-    std::size_t at = row_hash(storage.ids[slot]) & mask;
+  for (std::size_t slot = 0; slot < storage.size; ++slot) {
+    std::size_t at = row_hash(id_of(record(static_cast<Slot>(slot)))) & mask;
     while (storage.index[at] != none) {
       at = (at + 1) & mask;
     }
     storage.index[at] = static_cast<Slot>(slot);
   }
-  place_of_.resize(storage.ids.size(), 0);
 }
 
 bool RowBlock::alive(std::uint32_t touched, std::uint64_t iteration) const {
@@ -178,29 +208,26 @@ bool RowBlock::alive(std::uint32_t touched, std::uint64_t iteration) const {
 /// Gives the memory of expired rows back. Nobody can tell: they read as new ones before and after.
 void RowBlock::sweep() {
   Storage& storage = *storage_;
-  const std::size_t stride = rules_->stride();
   std::size_t kept = 0;
-  for (std::size_t slot = 0; slot < storage.ids.size(); ++slot) {
-    if (!alive(storage.touched[slot], iteration_)) {
+  for (std::size_t slot = 0; slot < storage.size; ++slot) {
+    const float* from = record(static_cast<Slot>(slot));
+    if (!alive(touched_of(from), iteration_)) {
       continue;
     }
     if (kept != slot) {
-      storage.ids[kept] = storage.ids[slot];
-      storage.touched[kept] = storage.touched[slot];
-      std::memmove(&storage.rows[kept * stride], &storage.rows[slot * stride], stride * sizeof(float));
+      std::copy_n(from, rules_->record_words(), record(static_cast<Slot>(kept)));
     }
     ++kept;
   }
-  storage.ids.resize(kept);
-  storage.touched.resize(kept);
-  storage.rows.resize(kept * stride);
-  place_of_.clear();
-  rebuild_index(kept);
+  storage.size = kept;
+  storage.records.resize(kept * rules_->record_words());
+  storage.records.shrink_to_fit();
+  make_room(kept);
 }
 
 /// Its place among what the last step changed, or none.
 std::uint32_t RowBlock::change_of(Slot slot) const {
-  const std::uint32_t place = place_of_[slot];
+  const auto place = load<std::uint32_t>(record(slot) + place_word);
   return place < changed_.size() && changed_[place] == slot ? place : none;
 }
 
@@ -209,28 +236,35 @@ void RowBlock::step(std::span<const RowList> contributions, float scale, const O
     storage_ = std::make_shared<Storage>(*storage_);
   }
   const std::size_t width = rules_->width();
-  const std::size_t stride = rules_->stride();
   previous_iteration_ = iteration_;
   changed_.clear();
   gradient_.clear();
   if (rules_->expires() && optimizer.iteration().value % rules_->table().expire_after == 0) {
     sweep();
   }
-  Storage& storage = *storage_;
-  previous_size_ = storage.ids.size();
+  previous_size_ = size();
   has_previous_ = true;
 
   for (const RowList& list : contributions) {
-    const std::byte* values = list.values();
-    for (std::size_t i = 0; i < list.count(); ++i, values += width * sizeof(float)) {
-      const Slot slot = find_or_create(list.id(i), storage);
-      std::uint32_t place = change_of(slot);
+    if (list.count() == 0) {
+      continue;
+    }
+    if ((size() + list.count()) * 2 > storage_->index.size()) {
+      make_room(size() + list.count());
+    }
+    gradient_.reserve(gradient_.size() + list.count() * width);
+    for_each_slot(list, [&](std::size_t i, std::uint64_t id, Slot slot) {
+      if (slot == none) {
+        slot = create(id);
+      }
+      const std::byte* values = list.values(i);
+      const std::uint32_t place = change_of(slot);
       if (place == none) {
-        place_of_[slot] = static_cast<std::uint32_t>(changed_.size());
+        store(record(slot) + place_word, static_cast<std::uint32_t>(changed_.size()));
         changed_.push_back(slot);
         gradient_.resize(gradient_.size() + width);
-        std::memcpy(&gradient_[gradient_.size() - width], values, width * sizeof(float));
-        continue;
+        copy_row(values, width, &gradient_[gradient_.size() - width]);
+        return;
       }
       float* sum = &gradient_[place * width];
       for (std::size_t e = 0; e < width; ++e) {
@@ -238,27 +272,34 @@ void RowBlock::step(std::span<const RowList> contributions, float scale, const O
         std::memcpy(&value, values + e * sizeof(float), sizeof value);
         sum[e] += value;
       }
-    }
+    });
   }
+  apply(scale, optimizer);
+}
 
+/// From the summed gradients of the changed rows to their next values: gathered, so that the optimizer has runs as
+/// those of a tensor's block.
+void RowBlock::apply(float scale, const OptimizerStep& optimizer) {
+  const std::size_t width = rules_->width();
   const std::size_t changed = changed_.size();
   const std::size_t runs = 1 + rules_->state_per_element();
-  before_.resize(changed * stride);
-  after_.resize(changed * stride);
+  before_.resize(changed * rules_->stride());
+  after_.resize(changed * rules_->stride());
   touched_before_.clear();
   for (std::size_t place = 0; place < changed; ++place) {
     const Slot slot = changed_[place];
-    float* row = &storage.rows[slot * stride];
+    float* row = record(slot);
     if (rules_->expires()) {
-      if (slot < previous_size_ && !alive(storage.touched[slot], iteration_)) {  // begins anew
-        std::fill_n(row, stride, 0.0F);
-        rules_->initialise(storage.ids[slot], row);
+      if (slot < previous_size_ && !alive(touched_of(row), iteration_)) {  // begins anew
+        std::fill_n(row + rules_->head_words(), rules_->stride(), 0.0F);
+        rules_->initialise(id_of(row), row + rules_->head_words());
       }
-      touched_before_.push_back(storage.touched[slot]);
-      storage.touched[slot] = static_cast<std::uint32_t>(optimizer.iteration().value);
+      touched_before_.push_back(touched_of(row));
+      store(row + touched_word, static_cast<std::uint32_t>(optimizer.iteration().value));
     }
+    row += rules_->head_words();
     for (std::size_t k = 0; k < runs; ++k) {
-      std::copy_n(row + k * width, width, &before_[(k * changed + place) * width]);
+      copy_row(row + k * width, width, &before_[(k * changed + place) * width]);
     }
   }
   for (float& g : gradient_) {
@@ -266,9 +307,9 @@ void RowBlock::step(std::span<const RowList> contributions, float scale, const O
   }
   optimizer.apply(changed * width, 0, before_, gradient_, after_);
   for (std::size_t place = 0; place < changed; ++place) {
-    float* row = &storage.rows[changed_[place] * stride];
+    float* row = record(changed_[place]) + rules_->head_words();
     for (std::size_t k = 0; k < runs; ++k) {
-      std::copy_n(&after_[(k * changed + place) * width], width, row + k * width);
+      copy_row(&after_[(k * changed + place) * width], width, row + k * width);
     }
   }
   iteration_ = optimizer.iteration().value;
@@ -277,37 +318,33 @@ void RowBlock::step(std::span<const RowList> contributions, float scale, const O
 void RowBlock::write_reduced(std::byte* to) const {
   std::byte* ids = RowList::begin(to, changed_.size());
   for (const Slot slot : changed_) {
-    std::memcpy(ids, &storage_->ids[slot], sizeof(std::uint64_t));
+    std::memcpy(ids, record(slot) + id_word, sizeof(std::uint64_t));
     ids += sizeof(std::uint64_t);
   }
-  if (!gradient_.empty()) {
-    std::memcpy(ids, gradient_.data(), gradient_.size() * sizeof(float));
-  }
+  put(ids, gradient_.data(), gradient_.size() * sizeof(float));
 }
 
 void RowBlock::read(const RowList& ids, bool previous, std::byte* to) const {
   const std::size_t width = rules_->width();
-  const std::size_t bytes = width * sizeof(float);
   const std::uint64_t iteration = previous ? previous_iteration_ : iteration_;
-  std::vector<float> fresh(width);
-  for (std::size_t i = 0; i < ids.count(); ++i, to += bytes) {
-    const std::uint64_t id = ids.id(i);
-    const Slot slot = find(id);
+  std::vector<float> fresh;
+  for_each_slot(ids, [&](std::size_t i, std::uint64_t id, Slot slot) {
     const float* values = nullptr;
     if (slot != none) {
       const std::uint32_t place = previous ? change_of(slot) : none;
       if (place != none) {  // of a row that was new then: its first values
         values = &before_[place * width];
-      } else if (!rules_->expires() || alive(storage_->touched[slot], iteration)) {
-        values = &storage_->rows[slot * rules_->stride()];
+      } else if (!rules_->expires() || alive(touched_of(record(slot)), iteration)) {
+        values = record(slot) + rules_->head_words();
       }
     }
     if (values == nullptr) {
+      fresh.resize(width);
       rules_->initialise(id, fresh.data());
       values = fresh.data();
     }
-    std::memcpy(to, values, bytes);
-  }
+    copy_row(values, width, to + i * width * sizeof(float));
+  });
 }
 
 // ---- copies ---------------------------------------------------------------------------------------------------------
@@ -322,23 +359,21 @@ RowBlock::Snapshot RowBlock::snapshot(bool previous) const {
   }
   check(has_previous_, "the previous version is still there");
   auto storage = std::make_shared<Storage>();
-  const std::size_t stride = rules_->stride();
-  storage->ids.assign(storage_->ids.begin(), storage_->ids.begin() + static_cast<std::ptrdiff_t>(previous_size_));
-  storage->rows.assign(storage_->rows.begin(),
-                       storage_->rows.begin() + static_cast<std::ptrdiff_t>(previous_size_ * stride));
-  if (rules_->expires()) {
-    storage->touched.assign(storage_->touched.begin(),
-                            storage_->touched.begin() + static_cast<std::ptrdiff_t>(previous_size_));
-  }
+  const std::size_t words = rules_->record_words();
+  storage->size = previous_size_;
+  storage->records.assign(storage_->records.begin(),
+                          storage_->records.begin() + static_cast<std::ptrdiff_t>(previous_size_ * words));
   const std::size_t width = rules_->width();
   const std::size_t changed = changed_.size();
   for (std::size_t place = 0; place < changed; ++place) {
     if (const Slot slot = changed_[place]; slot < previous_size_) {
-      for (std::size_t k = 0; k <= rules_->state_per_element(); ++k) {
-        std::copy_n(&before_[(k * changed + place) * width], width, &storage->rows[slot * stride + k * width]);
-      }
+      float* row = &storage->records[slot * words];
       if (rules_->expires()) {
-        storage->touched[slot] = touched_before_[place];
+        store(row + touched_word, touched_before_[place]);
+      }
+      row += rules_->head_words();
+      for (std::size_t k = 0; k <= rules_->state_per_element(); ++k) {
+        copy_row(&before_[(k * changed + place) * width], width, row + k * width);
       }
     }
   }
@@ -350,28 +385,32 @@ RowImage RowBlock::image(bool previous) const {
   return snapshot(previous).image();
 }
 
+const float* RowBlock::Snapshot::record(std::size_t slot) const {
+  return &storage_->records[slot * rules_->record_words()];
+}
+
 bool RowBlock::Snapshot::alive(std::size_t slot) const {
   return !rules_->expires() ||
-         static_cast<std::uint32_t>(iteration_) - storage_->touched[slot] <= rules_->table().expire_after;
+         static_cast<std::uint32_t>(iteration_) - touched_of(record(slot)) <= rules_->table().expire_after;
 }
 
 std::size_t RowBlock::Snapshot::rows() const {
   std::size_t rows = 0;
-  for (std::size_t slot = 0; slot < storage_->ids.size(); ++slot) {
+  for (std::size_t slot = 0; slot < storage_->size; ++slot) {
     rows += alive(slot) ? 1U : 0U;
   }
   return rows;
 }
 
 RowImage RowBlock::Snapshot::image() const {
-  const Storage& storage = *storage_;
-  std::vector<Slot> order;
-  for (std::size_t slot = 0; slot < storage.ids.size(); ++slot) {
+  std::vector<std::pair<std::uint64_t, Slot>> order;
+  order.reserve(storage_->size);
+  for (std::size_t slot = 0; slot < storage_->size; ++slot) {
     if (alive(slot)) {
-      order.push_back(static_cast<Slot>(slot));
+      order.emplace_back(id_of(record(slot)), static_cast<Slot>(slot));
     }
   }
-  std::sort(order.begin(), order.end(), [&](Slot a, Slot b) { return storage.ids[a] < storage.ids[b]; });
+  std::sort(order.begin(), order.end());
   const std::size_t width = rules_->width();
   const std::size_t rows = order.size();
   RowImage image{Iteration{iteration_},
@@ -380,15 +419,16 @@ RowImage RowBlock::Snapshot::image() const {
                  Floats(rows * width * rules_->state_per_element()),
                  {}};
   for (std::size_t r = 0; r < rows; ++r) {
-    const Slot slot = order[r];
-    const float* row = &storage.rows[slot * rules_->stride()];
-    image.ids[r] = storage.ids[slot];
-    std::copy_n(row, width, &image.values[r * width]);
-    for (std::size_t k = 0; k < rules_->state_per_element(); ++k) {
-      std::copy_n(row + (k + 1) * width, width, &image.state[(k * rows + r) * width]);
-    }
+    const auto& [id, slot] = order[r];
+    const float* row = record(slot);
+    image.ids[r] = id;
     if (rules_->expires()) {  // in full: the lower bits tell how long ago
-      image.touched.push_back(iteration_ - (static_cast<std::uint32_t>(iteration_) - storage.touched[slot]));
+      image.touched.push_back(iteration_ - (static_cast<std::uint32_t>(iteration_) - touched_of(row)));
+    }
+    row += rules_->head_words();
+    copy_row(row, width, &image.values[r * width]);
+    for (std::size_t k = 0; k < rules_->state_per_element(); ++k) {
+      copy_row(row + (k + 1) * width, width, &image.state[(k * rows + r) * width]);
     }
   }
   return image;
@@ -397,60 +437,49 @@ RowImage RowBlock::Snapshot::image() const {
 // ---- handing over ---------------------------------------------------------------------------------------------------
 
 std::size_t RowBlock::state_bytes() const {
-  const std::size_t row_bytes = sizeof(float) * rules_->stride() + (rules_->expires() ? sizeof(std::uint32_t) : 0);
-  return state_head_bytes + size() * (sizeof(std::uint64_t) + row_bytes) + changed_.size() * (sizeof(Slot) + row_bytes);
+  const std::size_t change_words = 1 + rules_->stride() + (rules_->expires() ? 1 : 0);
+  return state_head_bytes + sizeof(float) * (size() * rules_->record_words() + changed_.size() * change_words);
 }
 
 void RowBlock::write_state(std::byte* to) const {
-  Writer out(to);
-  out.put(iteration_);
-  out.put(previous_iteration_);
-  out.put(has_previous_ ? 1 : 0);
-  out.put(previous_size_);
-  out.put(size());
-  out.put(changed_.size());
-  out.put(storage_->ids, size());
-  out.put(storage_->rows, storage_->rows.size());
-  out.put(storage_->touched, storage_->touched.size());
-  out.put(changed_, changed_.size());
-  out.put(before_, changed_.size() * rules_->stride());
-  out.put(touched_before_, touched_before_.size());
+  put(to, iteration_);
+  put(to, previous_iteration_);
+  put(to, has_previous_ ? 1 : 0);
+  put(to, previous_size_);
+  put(to, size());
+  put(to, changed_.size());
+  put(to, storage_->records.data(), sizeof(float) * size() * rules_->record_words());
+  put(to, changed_.data(), sizeof(Slot) * changed_.size());
+  put(to, before_.data(), sizeof(float) * changed_.size() * rules_->stride());
+  put(to, touched_before_.data(), sizeof(std::uint32_t) * touched_before_.size());
 }
 
 std::optional<RowBlock> RowBlock::from_state(const RowRules& rules, std::span<const std::byte> bytes) {
   if (bytes.size() < state_head_bytes) {
     return std::nullopt;
   }
-  Reader in(bytes);
-  RowBlock block(rules);
-  block.iteration_ = in.take();
-  block.previous_iteration_ = in.take();
-  block.has_previous_ = in.take() == 1;
-  const std::uint64_t previous_size = in.take();
-  const std::uint64_t rows = in.take();
-  const std::uint64_t changed = in.take();
-  const std::uint64_t row_bytes = sizeof(float) * rules.stride() + (rules.expires() ? sizeof(std::uint32_t) : 0);
   const std::uint64_t bytes_max = bytes.size();
+  RowBlock block(rules);
+  block.iteration_ = take(bytes);
+  block.previous_iteration_ = take(bytes);
+  block.has_previous_ = take(bytes) == 1;
+  const std::uint64_t previous_size = take(bytes);
+  const std::uint64_t rows = take(bytes);
+  const std::uint64_t changed = take(bytes);
+  const std::uint64_t change_words = 1 + rules.stride() + (rules.expires() ? 1 : 0);
   if (rows > bytes_max || changed > rows || previous_size > rows ||
-      bytes.size() !=
-          state_head_bytes + rows * (sizeof(std::uint64_t) + row_bytes) + changed * (sizeof(Slot) + row_bytes)) {
+      bytes.size() != sizeof(float) * (rows * rules.record_words() + changed * change_words)) {
     return std::nullopt;
   }
   block.previous_size_ = previous_size;
-  in.take(block.storage_->ids, rows);
-  in.take(block.storage_->rows, rows * rules.stride());
-  in.take(block.storage_->touched, rules.expires() ? rows : 0);
-  in.take(block.changed_, changed);
-  in.take(block.before_, changed * rules.stride());
-  in.take(block.touched_before_, rules.expires() ? changed : 0);
-  block.rebuild_index(rows);
-  for (std::size_t place = 0; place < changed; ++place) {
-    if (block.changed_[place] >= rows) {
-      return std::nullopt;
-    }
-    block.place_of_[block.changed_[place]] = static_cast<std::uint32_t>(place);
-  }
-  return block;
+  take(bytes, block.storage_->records, rows * rules.record_words());
+  take(bytes, block.changed_, changed);
+  take(bytes, block.before_, changed * rules.stride());
+  take(bytes, block.touched_before_, rules.expires() ? changed : 0);
+  block.storage_->size = rows;
+  block.make_room(rows);
+  const bool known = std::all_of(block.changed_.begin(), block.changed_.end(), [&](Slot slot) { return slot < rows; });
+  return known ? std::optional(std::move(block)) : std::nullopt;
 }
 
 }  // namespace ringps

@@ -44,14 +44,19 @@ class RowRules {
   std::uint32_t width() const { return table_->width; }
   std::uint32_t state_per_element() const { return state_per_element_; }
   /// Floats of a row with its state.
-  std::size_t stride() const { return std::size_t{width()} * (1 + state_per_element_); }
+  std::size_t stride() const { return stride_; }
   bool expires() const { return table_->expire_after != 0; }
+  /// Of RowBlock's records: how long they are, and where in them the values begin.
+  std::size_t record_words() const { return head_words_ + stride_; }
+  std::size_t head_words() const { return head_words_; }
   /// The values of a row that nothing has touched yet: `width` floats.
   void initialise(std::uint64_t id, float* values) const;
 
  private:
   const TableSpec* table_;
   std::uint32_t state_per_element_;
+  std::size_t stride_;
+  std::size_t head_words_;
   KeyedRandom random_;
 };
 
@@ -61,8 +66,8 @@ class RowBlock {
   explicit RowBlock(const RowRules& rules);
   RowBlock(const RowRules& rules, const RowImage& image);
 
-  /// Rows that take up memory.
-  std::size_t size() const { return storage_->ids.size(); }
+  /// Rows that take up memory, expired ones included.
+  std::size_t size() const { return storage_->size; }
   bool has_previous() const { return has_previous_; }
 
   /// From the contributions to the next version. A row's gradient is the sum of all its contributions in the order of
@@ -91,22 +96,29 @@ class RowBlock {
   using Slot = std::uint32_t;
   static constexpr Slot none = 0xFFFFFFFF;
 
-  /// The rows, in the order in which they came into being.
+  /// The rows, in the order in which they came into being. Of each a record of words, so that a look-up costs one miss
+  /// in the index and one here: its id (two words), its place (see changed_), where rows expire the lower 32 bits of
+  /// the iteration that last touched it, its values, and runs of `width` words for each kind of optimizer state.
   struct Storage {
-    std::vector<std::uint64_t> ids;
-    std::vector<float> rows;             ///< stride() floats each: values, then runs of `width` of optimizer state
-    std::vector<std::uint32_t> touched;  ///< lower 32 bits of the iteration; only where rows expire
-    std::vector<Slot> index;             ///< open addressing with linear probing; `none` where nothing is
+    std::vector<float> records;
+    std::vector<Slot> index;  ///< open addressing with linear probing, at most half full; `none` where nothing is
+    std::size_t size = 0;     ///< rows
   };
   static bool sole_owner(const std::shared_ptr<Storage>& storage);
 
-  Slot find(std::uint64_t id) const;
-  Slot find_or_create(std::uint64_t id, Storage& storage);
-  void rebuild_index(std::size_t rows);
+  template <class Use>
+  void for_each_slot(const RowList& list, const Use& use) const;
+  Slot find(std::uint64_t id, std::size_t at) const;
+  Slot create(std::uint64_t id);
+  void make_room(std::size_t rows);
   void sweep();
   /// Whether a row that was last touched at `touched` still counts at `iteration`.
   bool alive(std::uint32_t touched, std::uint64_t iteration) const;
+  void apply(float scale, const OptimizerStep& optimizer);
   std::uint32_t change_of(Slot slot) const;
+
+  float* record(Slot slot) { return &storage_->records[slot * rules_->record_words()]; }
+  const float* record(Slot slot) const { return &storage_->records[slot * rules_->record_words()]; }
 
   const RowRules* rules_;
   std::shared_ptr<Storage> storage_;
@@ -115,10 +127,9 @@ class RowBlock {
 
   // What the last step changed, in the order in which it touched it.
   bool has_previous_ = false;
-  std::size_t previous_size_ = 0;        ///< rows before the step
-  std::vector<Slot> changed_;            ///< by place
-  std::vector<std::uint32_t> place_of_;  ///< per slot: its place, if changed_[place] is the slot
-  std::vector<float> before_;            ///< runs of `width` floats per place: values, then each kind of state
+  std::size_t previous_size_ = 0;  ///< rows before the step
+  std::vector<Slot> changed_;      ///< by place; a row is among them if changed_[its place] is its slot
+  std::vector<float> before_;      ///< runs of `width` floats per place: values, then each kind of state
   std::vector<std::uint32_t> touched_before_;
   std::vector<float> gradient_;  ///< the same, of the reduced gradient
   std::vector<float> after_;     ///< scratch
@@ -136,6 +147,7 @@ class RowBlock::Snapshot {
 
  private:
   friend class RowBlock;
+  const float* record(std::size_t slot) const;
   bool alive(std::size_t slot) const;
 
   const RowRules* rules_ = nullptr;

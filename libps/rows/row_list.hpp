@@ -15,6 +15,27 @@
 
 namespace ringps {
 
+/// Copies a row of `width` floats; neither end need be aligned. Rows are short: a call of the C library for each of
+/// them would take longer than the copy.
+inline void copy_row(const void* from, std::size_t width, void* to) {
+  switch (width) {
+    case 1:
+      std::memcpy(to, from, sizeof(float));
+      return;
+    case 4:
+      std::memcpy(to, from, 4 * sizeof(float));
+      return;
+    case 8:
+      std::memcpy(to, from, 8 * sizeof(float));
+      return;
+    case 16:
+      std::memcpy(to, from, 16 * sizeof(float));
+      return;
+    default:
+      std::memcpy(to, from, width * sizeof(float));
+  }
+}
+
 class RowList {
  public:
   static constexpr std::size_t bytes(std::size_t count, std::uint32_t width) {

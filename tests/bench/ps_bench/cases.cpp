@@ -74,6 +74,13 @@ class Maker {
       bulk({1024, 2, 1, 1, transport});
       bulk({1024, 2, 1, 2, transport});
     }
+    for (const std::string& transport : transports()) {
+      for (const std::uint64_t rows : {1'000'000U, 10'000'000U}) {
+        for (const std::uint32_t width : {1U, 16U}) {
+          sparse(rows, width, transport);
+        }
+      }
+    }
     training();
     checkpoint();
     resident();
@@ -222,6 +229,35 @@ class Maker {
       }
       return std::vector{
           Reading{bulk.name(), "B/s", bytes * rate_of(result->seconds()), beside, yardstick, target, details}};
+    });
+  }
+
+  /// Look-ups and additions in a table, beside the same in a std::unordered_map in memory.
+  void sparse(std::uint64_t rows, std::uint32_t width, const std::string& transport) {
+    if (scope_.brief) {
+      rows /= 100;
+    }
+    const std::uint64_t ids = scope_.brief ? 1000 : 100'000;
+    const std::string name = fmt::format("sparse/{} of {} rows/width {}/{}", ids, rows, width, transport);
+    const std::uint64_t iterations = scope_.brief ? 20 : 100;
+    ClusterCase wanted = cluster(0, 1, 1, 1, transport, iterations);
+    wanted.rows = rows;
+    wanted.width = width;
+    wanted.ids = ids;
+    add(name, {}, [=](const Round& round) -> Readings {
+      const std::vector<double> map = map_seconds(rows, width, ids, iterations / 5);
+      const auto result = run_cluster(wanted, round.scratch);
+      if (!result) {
+        return result.failure();
+      }
+      const std::vector<double> seconds = joined(result->seconds());
+      json details{{"rows", rows}, {"width", width}, {"ids", ids}, {"transport", transport}};
+      for (const std::string role : {"server", "worker"}) {
+        details[role + "_cpu_seconds"] = result->usage_of(role).cpu_seconds / static_cast<double>(iterations);
+        details[role + "_bytes"] = result->usage_of(role).bytes_max;
+      }
+      return std::vector{
+          Reading{name, "s", median(seconds), "std::unordered_map", median(map), at_most(1.0 / 3), details}};
     });
   }
 

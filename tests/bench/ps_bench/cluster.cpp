@@ -13,6 +13,7 @@
 #include <optional>
 #include <sstream>
 
+#include "libps/base/random.hpp"
 #include "libps/client/client.hpp"
 #include "libps/config/job.hpp"
 #include "libps/config/load.hpp"
@@ -132,8 +133,22 @@ Usage ClusterResult::usage_of(const std::string& role) const {
   return all;
 }
 
+std::vector<std::uint64_t> random_ids(std::uint64_t iteration, std::uint64_t rows, std::uint64_t ids) {
+  const KeyedRandom random(1, "ids", iteration);
+  std::vector<std::uint64_t> chosen(ids);
+  for (std::uint64_t i = 0; i < ids; ++i) {
+    chosen[i] = row_id(random.below(i, rows));
+  }
+  return chosen;
+}
+
 Result<Config> config_of(const ClusterCase& wanted) {
-  std::vector<std::string> overrides = model_of(wanted.floats);
+  std::vector<std::string> overrides =
+      wanted.rows == 0
+          ? model_of(wanted.floats)
+          : std::vector<std::string>{"model.kind=custom", fmt::format("seed={}", wanted.rows),
+                                     fmt::format("data.train_samples={}", wanted.ids),
+                                     fmt::format("model.tables=[{{name: rows, width: {}}}]", wanted.width)};
   for (const auto& [key, value] :
        std::vector<std::pair<std::string, std::string>>{{"name", "bench"},
                                                         {"cluster.servers", std::to_string(wanted.servers)},
@@ -179,7 +194,7 @@ Result<ClusterResult> run_cluster(const ClusterCase& wanted, const fs::path& scr
   }
   ClusterResult result;
   result.config = *config;
-  result.floats = flat_offsets(make_model(model_spec(*config))->tensors()).back();
+  result.floats = flat_offsets(*model_tensors(*config)).back();
   for (std::uint32_t w = 0; w < wanted.workers; ++w) {
     std::ifstream in(times_file(run_dir->path(), fmt::format("worker{}", w)));
     const json times = json::parse(in, nullptr, false);
@@ -265,10 +280,27 @@ int bench_worker(const RoleOptions& options) {
       }
     }
   };
+  // Of a table the configuration says how many rows and ids there are, in keys that nothing else uses here.
+  const std::uint64_t rows = job->config.seed;
+  const std::uint64_t ids = job->config.data.train_samples;
+  hooks.choose_rows = [=](Iteration iteration, SliceId) -> std::vector<std::vector<std::uint64_t>> {
+    if (iteration.value > timed_after) {
+      return {random_ids(iteration.value, rows, ids)};
+    }
+    std::vector<std::uint64_t> all;
+    for (std::uint64_t n = iteration.value - 1; n < rows; n += timed_after) {
+      all.push_back(row_id(n));
+    }
+    return {all};
+  };
   client.emplace(job->spec, Client::Options{options.coordinator, {options.id}, job->digest}, std::move(hooks));
   const auto gradient = std::make_shared<const Floats>(flat_offsets(job->spec.tensors).back(), 1e-6F);
+  std::shared_ptr<const Floats> row_gradient;
   while (const auto task = client->next()) {
-    client->contribute(*task, gradient);
+    if (task->rows && (!row_gradient || row_gradient->size() != task->rows->offsets().back())) {
+      row_gradient = std::make_shared<const Floats>(task->rows->offsets().back(), 1e-6F);
+    }
+    client->contribute(*task, gradient, row_gradient);
   }
   reporter.on_end(now());
   json times{{"began", began_unix}, {"seconds", seconds}, {"usage", json::object()}};

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "libps/base/result.hpp"
+#include "libps/base/row_hash.hpp"
 #include "libps/config/config.hpp"
 #include "libps/role/role.hpp"
 
@@ -22,7 +23,19 @@ struct ClusterCase {
   std::string transport = "tcp";
   std::uint64_t iterations = 1;
   std::vector<std::string> overrides;  ///< of the configuration: section.key=value
+  // In place of a model of so many floats, a table: iterations pull and push `ids` random rows of it. The iterations
+  // that are not timed touch each row once.
+  std::uint64_t rows = 0;
+  std::uint32_t width = 1;
+  std::uint64_t ids = 0;
 };
+
+/// The id of the n-th row of such a table: hashed, as those of features are.
+constexpr std::uint64_t row_id(std::uint64_t n) {
+  return row_hash(n + 1);
+}
+/// The ids of an iteration over such a table.
+std::vector<std::uint64_t> random_ids(std::uint64_t iteration, std::uint64_t rows, std::uint64_t ids);
 
 /// The configuration of such a cluster; nothing is evaluated, and only the last version is written.
 Result<Config> config_of(const ClusterCase& wanted);

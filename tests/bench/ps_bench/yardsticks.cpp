@@ -10,10 +10,12 @@
 #include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <unordered_map>
 #include <zmq.hpp>
 
 #include "libps/base/aligned.hpp"
 #include "services/psctl/process.hpp"
+#include "tests/bench/ps_bench/cluster.hpp"
 
 namespace ringps::bench {
 namespace {
@@ -52,7 +54,39 @@ fs::path self() {
   return fs::read_symlink("/proc/self/exe");
 }
 
+template <std::size_t width>
+std::vector<double> map_seconds_of(std::uint64_t rows, std::uint64_t ids, std::uint64_t rounds) {
+  std::unordered_map<std::uint64_t, std::array<float, width>> table;
+  table.reserve(rows);
+  for (std::uint64_t n = 0; n < rows; ++n) {
+    table[row_id(n)] = {};
+  }
+  std::vector<float> pulled(ids * width);
+  const std::vector<float> gradient(ids * width, 1e-6F);
+  std::vector<double> seconds;
+  for (std::uint64_t round = 0; round < rounds; ++round) {
+    const auto start = Clock::now();
+    const auto chosen = random_ids(round, rows, ids);
+    for (std::uint64_t i = 0; i < ids; ++i) {
+      const auto& row = table[chosen[i]];
+      std::copy(row.begin(), row.end(), &pulled[i * width]);
+    }
+    for (std::uint64_t i = 0; i < ids; ++i) {
+      auto& row = table[chosen[i]];
+      for (std::size_t e = 0; e < width; ++e) {
+        row[e] -= gradient[i * width + e];
+      }
+    }
+    seconds.push_back(seconds_since(start));
+  }
+  return seconds;
+}
+
 }  // namespace
+
+std::vector<double> map_seconds(std::uint64_t rows, std::uint32_t width, std::uint64_t ids, std::uint64_t rounds) {
+  return width == 1 ? map_seconds_of<1>(rows, ids, rounds) : map_seconds_of<16>(rows, ids, rounds);
+}
 
 double memory_copy_rate() {
   Floats from(memory_bytes / sizeof(float), 1.0F);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -15,6 +16,11 @@ double memory_copy_rate();
 
 /// Bytes of gradient per second in w -= lr * g over 64 MiB, the simplest optimizer in place.
 double fused_step_rate();
+
+/// Seconds of each of so many rounds that look `ids` random rows of a std::unordered_map of `rows` up, copy them out,
+/// and look them up again to add to them: what a table's pull and push come to, on one thread and without any message.
+/// Width 1 or 16.
+std::vector<double> map_seconds(std::uint64_t rows, std::uint32_t width, std::uint64_t ids, std::uint64_t rounds);
 
 /// Raw DEALER/ROUTER echo between processes: each client sends `messages` of `message_bytes` without a copy, waits for
 /// all of them to come back, and does it again, `rounds` times.
