@@ -180,6 +180,7 @@ void Shard::on_restored(Time now, Epoch restore_epoch, std::vector<BlockBuffer> 
   for (std::size_t i = 0; i < buffers.size(); ++i) {
     if (const Local local = local_of_[restoring_[i].value]; local != none) {  // else the view has changed meanwhile
       blocks_[local].current = std::move(buffers[i]);
+      blocks_[local].made_in = view_.restore.checkpoint.empty() ? restore_epoch : Epoch{};
     }
   }
   restoring_.clear();
@@ -331,7 +332,7 @@ void Shard::on_contribution(const Route& from, const Message& message, const Req
     return;
   }
   const bool ahead = std::any_of(located_.begin(), located_.end(), [&](Local local) {
-    return request.iteration.value > blocks_[local].version.value + 1;
+    return is_ahead(blocks_[local], request.slice, request.iteration);
   });
   if (ahead || request.iteration.value > job_.iterations.value) {
     refuse(from, id, RefusalReason::version_gone,
@@ -344,8 +345,10 @@ void Shard::on_contribution(const Route& from, const Message& message, const Req
   }
   std::vector<Local> blocks = located_;  // applying may answer others, who gather by their own lists
   count(blocks, slot_of_slice_[request.slice.value], message.payload, request.iteration, effects);
-  wait({from, message.envelope.sender, id, request.iteration, want_values, false, request.runs, std::move(blocks)},
-       effects);
+  Waiter waiter{from,         message.envelope.sender, id, request.iteration, want_values, false,
+                request.runs, std::move(blocks)};
+  waiter.slot = slot_of_slice_[request.slice.value];
+  wait(std::move(waiter), effects);
 }
 
 bool Shard::payload_is_finite(const Route& from, const Message& message, Iteration iteration, SliceId slice,
@@ -385,7 +388,7 @@ void Shard::count(const std::vector<Local>& blocks, std::uint32_t slot, const Pa
   for (const Local local : blocks) {
     Block& block = blocks_[local];
     Contribution& contribution = contributions_[local * slices_.size() + slot];
-    if (iteration.value != block.version.value + 1 || contribution.values != nullptr) {
+    if (!is_next(local, slot, iteration) || contribution.values != nullptr) {
       ++counters_.duplicates;
     } else {
       contribution = {payload.data() + offset, index};
@@ -445,7 +448,7 @@ void Shard::on_pull(const Route& from, const Message& message, const Pull& pull,
       return;
     }
     for (const Local local : located_) {
-      wanted = std::min(wanted, committed_version(blocks_[local]));
+      wanted = job_.asynchronous() ? Iteration{} : std::min(wanted, committed_version(blocks_[local]));
     }
   }
   if (wanted.value > job_.iterations.value) {
@@ -453,8 +456,8 @@ void Shard::on_pull(const Route& from, const Message& message, const Pull& pull,
            "version " + std::to_string(wanted.value) + " is beyond the last iteration", effects);
     return;
   }
-  wait({from, message.envelope.sender, message.envelope.request, wanted, pull.want_values, pull.follow, pull.runs,
-        located_},
+  const bool follow = pull.follow && !job_.asynchronous();
+  wait({from, message.envelope.sender, message.envelope.request, wanted, pull.want_values, follow, pull.runs, located_},
        effects);
 }
 

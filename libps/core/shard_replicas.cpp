@@ -44,6 +44,9 @@ void Shard::ask_replicas(Effects& effects) {
     Block& block = blocks_[local];
     check(static_cast<bool>(block.current), "a primary has its blocks");
     block.replicating = false;
+    if (block.made_in.value == 0) {  // what this server has restored is what holds
+      block.made_in = view_.epoch;
+    }
     for (Replica& replica : block.replicas) {
       replica.state = Replica::State::asking;
       peers_[replica.server].blocks.push_back(local);
@@ -76,7 +79,8 @@ void Shard::ask(std::uint32_t server, Effects& effects) {
 
 void Shard::on_compared(std::uint32_t from, const Compared& compared, Effects& effects) {
   Peer& peer = peers_[from];
-  if (compared.ticket != peer.asked || peer.asked.value == 0 || compared.versions.size() != peer.blocks.size()) {
+  if (compared.ticket != peer.asked || peer.asked.value == 0 || compared.versions.size() != peer.blocks.size() ||
+      (job_.asynchronous() && compared.made_in.size() != peer.blocks.size())) {
     return;  // of an earlier question
   }
   peer.asked = {};
@@ -86,7 +90,8 @@ void Shard::on_compared(std::uint32_t from, const Compared& compared, Effects& e
     const Replica& replica = replica_of(local, from);
     const Iteration has = compared.versions[i];
     // Whoever is one version ahead was the primary, or took what the last primary sent: the bits are the same.
-    const bool in_sync = replica.state == Replica::State::asking && has != no_version && has >= blocks_[local].version;
+    const bool same = job_.asynchronous() ? same_state(blocks_[local], compared, i) : has >= blocks_[local].version;
+    const bool in_sync = replica.state == Replica::State::asking && has != no_version && same;
     if (in_sync) {
       set_state(local, from, Replica::State::synced);
     } else if (replica.state == Replica::State::asking || replica.state == Replica::State::unknown) {
@@ -149,7 +154,8 @@ void Shard::send_handoff(std::uint32_t server, Effects& effects) {
   auto values = std::make_shared<Floats>();
   for (const Local local : peer.moving) {
     const Block& block = blocks_[local];
-    handoff.blocks.push_back({table_.runs({block.id}).front(), block.version, static_cast<bool>(block.previous)});
+    handoff.blocks.push_back(
+        {table_.runs({block.id}).front(), block.version, static_cast<bool>(block.previous), block.made_in});
     for (const BlockBuffer* buffer : {&block.current, &block.previous}) {
       if (*buffer) {
         values->insert(values->end(), buffer->values().begin(), buffer->values().end());
@@ -246,13 +252,14 @@ std::span<float> Shard::room_in_batch(Local local, Effects& effects) {
   const std::size_t elements = table_[block.id].elements;
   const std::size_t elements_max = std::min<std::size_t>(job_.message_bytes / sizeof(float), table_.flat_elements());
   const Batch& open = batches_[chain];
-  if (!open.blocks.empty() &&
-      (open.iteration != block.version.next() || open.elements + elements > open.gradients.size())) {
+  if (!open.blocks.empty() && (open.iteration != block.version.next() || open.slots != merged_ ||
+                               open.elements + elements > open.gradients.size())) {
     send_batch(chain, effects);
   }
   Batch& batch = batches_[chain];
   if (batch.blocks.empty()) {
     batch.iteration = block.version.next();
+    batch.slots = merged_;
     batch.gradients = Buffer(std::max(elements_max, elements));
   }
   batch.blocks.push_back(local);
@@ -284,8 +291,14 @@ void Shard::send_outstanding(RequestId ticket, const Outstanding& outstanding, E
     ids.push_back(blocks_[local].id);
   }
   const auto& chain = chains_[outstanding.chain];
-  to_server(chain[1], Replicate{outstanding.batch.iteration, ticket, chain, 1, table_.runs(ids)},
-            Payload::of(outstanding.batch.gradients, outstanding.batch.elements), effects);
+  Replicate replicate{outstanding.batch.iteration, ticket, chain, 1, table_.runs(ids)};
+  for (const std::uint32_t slot : outstanding.batch.slots) {
+    if (job_.asynchronous()) {  // else it is all of them
+      replicate.slices.push_back(slices_[slot]);
+    }
+  }
+  to_server(chain[1], std::move(replicate), Payload::of(outstanding.batch.gradients, outstanding.batch.elements),
+            effects);
 }
 
 void Shard::on_replicate_ack(const ReplicateAck& ack, Effects& effects) {
@@ -330,6 +343,9 @@ bool Shard::on_compare(std::uint32_t from, const Compare& compare, Effects& effe
       const Local local = local_of_[first->value + i];
       const bool has = local != none && blocks_[local].current;
       compared.versions.push_back(has ? blocks_[local].version : no_version);
+      if (job_.asynchronous()) {
+        compared.made_in.push_back(has ? blocks_[local].made_in : Epoch{});
+      }
     }
   }
   to_server(from, std::move(compared), {}, effects);
@@ -353,7 +369,7 @@ bool Shard::on_replicate(std::uint32_t from, const Message& message, const Repli
       return false;
     }
   }
-  if (message.payload.size() != elements * sizeof(float)) {
+  if (message.payload.size() != elements * sizeof(float) || !take_slices(replicate)) {
     return false;
   }
   const std::byte* values = message.payload.data();
@@ -396,14 +412,15 @@ bool Shard::on_handoff(std::uint32_t from, const Message& message, const Handoff
   for (const HandedBlock& handed : handoff.blocks) {
     Block& block = blocks_[held({handed.run})->front()];
     const std::size_t count = block_floats(block.id);
-    if (!block.current || block.version < handed.version) {  // else it has come before
+    if (is_news(block, handed)) {  // else it has come before
       block.current = take(count);
       values += count * sizeof(float);
       block.previous = handed.previous ? take(count) : nullptr;
       values += handed.previous ? count * sizeof(float) : 0;
       block.spare = nullptr;
       block.version = handed.version;
-      newest_ = std::max(newest_, block.version);
+      block.made_in = handed.made_in;
+      note_newest(block);
     } else {
       values += count * sizeof(float) * (handed.previous ? 2 : 1);
     }

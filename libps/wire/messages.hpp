@@ -20,7 +20,7 @@
 
 namespace ringps {
 
-inline constexpr std::uint32_t protocol_version = 2;
+inline constexpr std::uint32_t protocol_version = 3;
 
 enum class Role : std::uint8_t { coordinator = 0, server = 1, worker = 2, control = 3 };
 
@@ -75,7 +75,8 @@ enum class Kind : std::uint8_t {
 // ---- worker → server ------------------------------------------------------------------------------------------------
 
 /// Contribute the gradient of `slice` for the blocks of `runs` to `iteration`; payload: their values, in order.
-/// Answered with Ack once every one of the blocks has committed `iteration`.
+/// Answered with Ack once every one of the blocks has committed `iteration`; in asynchronous modes once it has
+/// committed this contribution.
 struct Push {
   static constexpr Kind kind = Kind::push;
   Iteration iteration;
@@ -84,7 +85,8 @@ struct Push {
   static auto fields(auto& m) { return std::tie(m.iteration, m.slice, m.runs); }
 };
 
-/// The same, answered with Values of version `iteration`.
+/// The same, answered with Values of version `iteration`; in asynchronous modes with the newest ones, as soon as they
+/// lack no more of any slice than the staleness allows whoever computes the next iteration from them.
 struct PushPull {
   static constexpr Kind kind = Kind::push_pull;
   Iteration iteration;
@@ -99,6 +101,7 @@ inline constexpr Iteration newest_version{0xFFFFFFFFFFFFFFFF};
 /// Wait until every one of the blocks has version `iteration`, and answer with Values of exactly that version, or with
 /// Ack where `want_values` is false. With `follow` every later version is sent as well, as soon as it is committed,
 /// under the same request, until the view changes: whoever needs all versions and contributes nothing asks once.
+/// In asynchronous modes: wait until the blocks have `iteration` of every slice, and answer with the newest Values.
 struct Pull {
   static constexpr Kind kind = Kind::pull;
   Iteration iteration;
@@ -117,11 +120,13 @@ struct AskMissing {
 
 // ---- server → worker ------------------------------------------------------------------------------------------------
 
-/// Payload: the blocks of the request at version `iteration`, in the request's order.
+/// Payload: the blocks of the request at version `iteration`, in the request's order. In asynchronous modes `clocks`
+/// says which contributions are in them: of each slice all up to that iteration, in every one of the blocks.
 struct Values {
   static constexpr Kind kind = Kind::values;
   Iteration iteration;
-  static auto fields(auto& m) { return std::tie(m.iteration); }
+  std::vector<Iteration> clocks{};
+  static auto fields(auto& m) { return std::tie(m.iteration, m.clocks); }
 };
 
 /// Done: the blocks of the request are committed at `iteration`; or, from the coordinator, heard and kept.
@@ -179,7 +184,8 @@ struct Replicate {
   std::vector<std::uint32_t> chain;  ///< without repetition
   std::uint32_t position = 1;        ///< of the receiver in the chain
   std::vector<BlockRun> runs;
-  static auto fields(auto& m) { return std::tie(m.iteration, m.ticket, m.chain, m.position, m.runs); }
+  std::vector<SliceId> slices{};  ///< asynchronous modes: whose next contributions are in the gradients; ascending
+  static auto fields(auto& m) { return std::tie(m.iteration, m.ticket, m.chain, m.position, m.runs, m.slices); }
 };
 
 /// All of the chain have applied what was sent under `ticket`.
@@ -205,7 +211,8 @@ struct Compared {
   static constexpr Kind kind = Kind::compared;
   RequestId ticket;
   std::vector<Iteration> versions;  ///< of the blocks that were asked for, in order; no_version where not held
-  static auto fields(auto& m) { return std::tie(m.ticket, m.versions); }
+  std::vector<Epoch> made_in{};     ///< asynchronous modes: of the views whose primaries made them; else empty
+  static auto fields(auto& m) { return std::tie(m.ticket, m.versions, m.made_in); }
 };
 
 /// One block's whole state.
@@ -213,7 +220,8 @@ struct HandedBlock {
   BlockRun run;  ///< of one block
   Iteration version;
   bool previous = false;  ///< whether the version before comes too
-  static auto fields(auto& b) { return std::tie(b.run, b.version, b.previous); }
+  Epoch made_in{};        ///< of the view whose primary made the version
+  static auto fields(auto& b) { return std::tie(b.run, b.version, b.previous, b.made_in); }
 };
 
 /// Whole blocks for a new replica; payload: for each, the values and the optimizer state of its version, then those of
@@ -330,7 +338,10 @@ struct Progress {
   Epoch epoch;          ///< of the view in which the newest of the timings was completed
   std::vector<IterationTiming> timings;
   std::vector<EvaluationReport> evaluations;
-  static auto fields(auto& m) { return std::tie(m.restore_epoch, m.epoch, m.timings, m.evaluations); }
+  /// Asynchronous modes: how many of the sender's gradients, in its whole life, lacked 0, 1, 2 … iterations of some
+  /// slice.
+  std::vector<std::uint64_t> staleness{};
+  static auto fields(auto& m) { return std::tie(m.restore_epoch, m.epoch, m.timings, m.evaluations, m.staleness); }
 };
 
 struct GetStatus {
