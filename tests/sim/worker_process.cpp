@@ -83,10 +83,16 @@ void WorkerProcess::compute() {
   const Duration time = world_.dice().between(Duration{}, world_.scenario().compute_time);
   world_.after(host_, world_.pace(host_, time), [this, task = *task] {
     computing_ = false;
-    auto values =
-        std::make_shared<const Floats>(gradient(world_.job().seed, task.iteration, task.slice, *task.weights));
+    const JobSpec& job = world_.job();
+    auto values = std::make_shared<const Floats>(
+        job.asynchronous() ? exact_gradient(job.seed, task.iteration, task.slice, task.weights->size())
+                           : gradient(job.seed, task.iteration, task.slice, *task.weights));
     ClientCore::Effects effects;
     client_.contribute(now(), task, std::move(values), effects);
+    if (job.consistency == Consistency::ssp && client_.staleness().size() > job.staleness + 1) {
+      violated("7 (an answer is within the bound)",
+               host_.name + " has computed from weights that lack more iterations of a slice than the bound allows");
+    }
     carry_out(std::move(effects));
   });
 }

@@ -33,8 +33,14 @@ World::World(const Scenario& scenario, Listener listener)
     : scenario_(scenario),
       listener_(std::move(listener)),
       reference_(scenario.job),
-      evidence_{scenario.job, reference_,           store_,
-                requests_,    scenario.resume_from, scenario.job.workers + scenario.more_workers},
+      exact_(scenario.job),
+      evidence_{scenario.job,
+                reference_,
+                exact_,
+                store_,
+                requests_,
+                scenario.resume_from,
+                scenario.job.workers + scenario.more_workers},
       checkers_(make_checkers(evidence_)),
       network_(*this, scenario.network, scenario.seed),
       dice_(scenario.seed, "world"),
@@ -407,7 +413,8 @@ void World::prepare_resume() {
   std::vector<BlockId> all;
   for (std::uint32_t b = 0; b < reference_.table().size(); ++b) {
     all.push_back(BlockId{b});
-    file.blocks[BlockId{b}] = reference_.block(BlockId{b}, from);
+    file.blocks[BlockId{b}] =
+        job().asynchronous() ? exact_.block(BlockId{b}, from) : reference_.block(BlockId{b}, from);
   }
   store_.write("earlier run", std::move(file));
   store_.commit({"earlier run", from, {}, {{{"server0"}, {"earlier run", false, 0, "", reference_.table().runs(all)}}}},
