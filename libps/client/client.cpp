@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "libps/base/log.hpp"
+#include "libps/core/worker_core.hpp"
 #include "libps/net/clock.hpp"
 #include "libps/net/control_link.hpp"
 #include "libps/net/event_loop.hpp"
@@ -111,7 +112,7 @@ struct Client::Connection {
   zmq::context_t context;
   EventLoop loop{true};
   Peers peers;
-  ClientCore core;
+  WorkerCore core;
   ClientCore::Effects effects;
   Epoch followed;  ///< of the view that the peers are those of
   std::uint64_t malformed = 0;
@@ -143,6 +144,10 @@ std::optional<Client::Task> Client::next() {
 void Client::contribute(const Task& task, std::shared_ptr<const Floats> gradient) {
   connection_->core.contribute(now(), task, std::move(gradient), connection_->effects);
   connection_->carry_out();
+}
+
+std::vector<std::uint64_t> Client::staleness() const {
+  return connection_->core.staleness();
 }
 
 void Client::report(Progress progress) {

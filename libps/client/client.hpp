@@ -7,13 +7,15 @@
 //     client.contribute(*task, std::move(gradient));
 //   }
 //
-// A gradient has to be a pure function of the task: then whatever fails, the weights end with the same bits.
+// A gradient has to be a pure function of the task: then whatever fails, the weights of a synchronous run end with the
+// same bits.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "libps/core/client.hpp"
 #include "libps/core/member.hpp"
@@ -51,6 +53,10 @@ class Client {
 
   /// Hands in a task's gradient: the flat vector of libps/base/tensor.hpp. Never blocks.
   void contribute(const Task& task, std::shared_ptr<const Floats> gradient);
+
+  /// Of this life, in asynchronous modes: how many gradients were computed from weights that lacked 0, 1, 2 …
+  /// iterations of some slice.
+  std::vector<std::uint64_t> staleness() const;
 
   /// Sends a report to the coordinator, once.
   void report(Progress progress);

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <utility>
 
+#include "libps/core/bounds.hpp"
+
 namespace ringps {
 namespace {
 
@@ -245,7 +247,8 @@ void AsyncClientCore::contribute(Time now, const Task& task, std::shared_ptr<con
     return;
   }
   Slice& slice = at->second;
-  const std::size_t lacked = slice.clock.value - std::min(slice.clock, slice.floor).value;
+  const std::size_t lacked = std::min<std::size_t>(slice.clock.value - std::min(slice.clock, slice.floor).value,
+                                                   bounds::staleness_counted_max);
   staleness_.resize(std::max(staleness_.size(), lacked + 1), 0);
   ++staleness_[lacked];
   slice.weights = nullptr;

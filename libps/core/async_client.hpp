@@ -44,7 +44,8 @@ class AsyncClientCore {
   std::string waiting_for() const;
   const BlockTable& table() const { return table_; }
   const View& view() const { return view_; }
-  /// How many gradients have been computed from weights that lacked 0, 1, 2 … iterations of some slice.
+  /// How many gradients have been computed from weights that lacked 0, 1, 2 … iterations of some slice; the last number
+  /// that is counted stands for all larger ones too.
   const std::vector<std::uint64_t>& staleness() const { return staleness_; }
 
  private:

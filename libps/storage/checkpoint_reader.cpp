@@ -124,7 +124,9 @@ Result<void> check_same_layout(const fs::path& folder, const BlockTable& found, 
   return {};
 }
 
-Result<LoadedBlock> load_block(Files& files, const BlockTable& table, std::uint32_t state_per_element, BlockId block) {
+/// `clocks`: how many there are to read.
+Result<LoadedBlock> load_block(Files& files, const BlockTable& table, std::uint32_t state_per_element, BlockId block,
+                               std::uint32_t clocks = 0) {
   const std::size_t elements = table[block].elements;
   const std::string name = table.name(block);
   LoadedBlock loaded{block, Floats(elements), Floats(elements * state_per_element)};
@@ -134,6 +136,12 @@ Result<LoadedBlock> load_block(Files& files, const BlockTable& table, std::uint3
   for (std::uint32_t i = 0; i < state_per_element; ++i) {
     const auto state = std::span(loaded.state).subspan(i * elements, elements);
     if (auto got = files.read(block, true, state_name(name, i), state); !got) {
+      return got.failure();
+    }
+  }
+  loaded.clocks.resize(std::size_t{clocks} * 2);
+  if (clocks != 0) {
+    if (auto got = files.read(block, true, clocks_name(name), loaded.clocks); !got) {
       return got.failure();
     }
   }
@@ -181,6 +189,9 @@ std::map<std::string, std::vector<std::uint64_t>> expected_tensors(const Manifes
     for (std::uint32_t i = 0; i < manifest.state_per_element; ++i) {
       expected.emplace(state_name(table.name(block), i), block_shape(table, block));
     }
+    if (manifest.clocks > 0) {
+      expected.emplace(clocks_name(table.name(block)), std::vector<std::uint64_t>{manifest.clocks, 2});
+    }
   });
   return expected;
 }
@@ -213,7 +224,8 @@ void verify_contents(const Manifest& manifest, const WrittenFile& file, const Sa
 }  // namespace
 
 Result<std::vector<LoadedBlock>> load_blocks(const fs::path& folder, const BlockTable& table,
-                                             std::uint32_t state_per_element, std::span<const BlockId> wanted) {
+                                             std::uint32_t state_per_element, std::span<const BlockId> wanted,
+                                             bool with_clocks) {
   const auto manifest = read_manifest(folder);
   if (!manifest) {
     return manifest.failure();
@@ -230,7 +242,7 @@ Result<std::vector<LoadedBlock>> load_blocks(const fs::path& folder, const Block
   std::vector<LoadedBlock> loaded;
   loaded.reserve(wanted.size());
   for (const BlockId block : wanted) {
-    auto one = load_block(files, table, state_per_element, block);
+    auto one = load_block(files, table, state_per_element, block, with_clocks ? manifest->clocks : 0);
     if (!one) {
       return one.failure();
     }

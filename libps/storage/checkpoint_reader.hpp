@@ -19,13 +19,16 @@ namespace ringps {
 struct LoadedBlock {
   BlockId block;
   Floats values;
-  Floats state;  ///< as StoredBlock::state
+  Floats state;     ///< as StoredBlock::state
+  Floats clocks{};  ///< as StoredBlock::clocks
 };
 
 /// The `wanted` blocks of the checkpoint in `folder`, in that order. Refuses a checkpoint that was cut into other
-/// tensors or blocks than `table`. With state_per_element 0, optimizer state is left alone.
+/// tensors or blocks than `table`. With state_per_element 0, optimizer state is left alone; clocks come where they are
+/// asked for and the checkpoint has them.
 Result<std::vector<LoadedBlock>> load_blocks(const std::filesystem::path& folder, const BlockTable& table,
-                                             std::uint32_t state_per_element, std::span<const BlockId> wanted);
+                                             std::uint32_t state_per_element, std::span<const BlockId> wanted,
+                                             bool with_clocks = false);
 
 struct Verification {
   std::vector<std::string> problems;  ///< everything that is wrong, for a person; empty: the checkpoint is sound

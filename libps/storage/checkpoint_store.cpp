@@ -100,6 +100,10 @@ FilePlan plan_optimizer(const BlockTable& table, std::span<const StoredBlock> bl
       plan.tensors.push_back({state_name(table.name(stored.block), i), block_shape(table, stored.block)});
       plan.values.push_back(stored.state.subspan(i * bytes, bytes));
     }
+    if (!stored.clocks.empty()) {
+      plan.tensors.push_back({clocks_name(table.name(stored.block)), {stored.clocks.size() / (2 * sizeof(float)), 2}});
+      plan.values.push_back(stored.clocks);
+    }
   }
   return plan;
 }
@@ -188,6 +192,10 @@ std::string state_name(const std::string& block_name, std::uint32_t i) {
   return block_name + ".state" + std::to_string(i);
 }
 
+std::string clocks_name(const std::string& block_name) {
+  return block_name + ".clocks";
+}
+
 std::vector<std::uint64_t> block_shape(const BlockTable& table, BlockId block) {
   const BlockTable::Block& b = table[block];
   if (table.tensor_blocks(b.tensor) == 1) {
@@ -217,7 +225,7 @@ Result<std::vector<WrittenFile>> write_shard(const fs::path& dir, Iteration iter
   const std::vector<BlockRun> runs = table.runs(ids);
 
   std::vector<FilePlan> plans{plan_weights(table, blocks, free_name(folder, stem, "weights"))};
-  if (!blocks.empty() && !blocks.front().state.empty()) {
+  if (!blocks.empty() && !(blocks.front().state.empty() && blocks.front().clocks.empty())) {
     plans.push_back(plan_optimizer(table, blocks, free_name(folder, stem, "optimizer")));
   }
   std::vector<WrittenFile> files;

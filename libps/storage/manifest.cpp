@@ -41,6 +41,8 @@ class ObjectReader {
     return *found;
   }
 
+  bool has(const std::string& key) const { return object_.contains(key); }
+
   std::string text(const std::string& key) {
     const json& value = at(key);
     if (!value.is_string()) {
@@ -206,6 +208,9 @@ Manifest read(const json& document) {
   manifest.optimizer = optimizer.text("kind");
   manifest.state_per_element = optimizer.natural<std::uint32_t>("state_per_element", 0, state_per_element_max);
   optimizer.end();
+  if (top.has("clocks")) {
+    manifest.clocks = top.natural<std::uint32_t>("clocks", 1);
+  }
 
   const TensorIndex tensors = read_tensors(top, manifest);
   read_files(top, tensors, manifest);
@@ -262,7 +267,7 @@ void check_kind(const Manifest& manifest, bool optimizer, std::vector<std::strin
   }
   for (std::size_t t = 0; t < runs.size(); ++t) {
     const TensorSpec& tensor = manifest.tensors[t];
-    const bool wanted = !optimizer || manifest.state_per_element > 0;
+    const bool wanted = !optimizer || manifest.state_per_element > 0 || manifest.clocks > 0;
     check_runs(std::move(runs[t]), tensor, wanted ? block_count(tensor, manifest.block_elements) : 0, kind, problems);
   }
 }
@@ -296,7 +301,7 @@ std::string to_json(const Manifest& manifest) {
                      {"sha256", file.sha256},
                      {"blocks", std::move(blocks)}});
   }
-  const ordered_json document{
+  ordered_json document{
       {"format", format_name},
       {"format_version", format_version},
       {"cluster", manifest.cluster},
@@ -313,6 +318,9 @@ std::string to_json(const Manifest& manifest) {
       {"tensors", std::move(tensors)},
       {"files", std::move(files)},
   };
+  if (manifest.clocks > 0) {
+    document["clocks"] = manifest.clocks;
+  }
   return document.dump(1) + "\n";
 }
 

@@ -491,10 +491,11 @@ struct Status {
   double loss = -1;
   std::vector<ProcessStatus> processes;
   std::vector<FailureStatus> failures;
-  std::vector<LauncherOrder> orders;  ///< that the launcher has not yet carried out
+  std::vector<LauncherOrder> orders;       ///< that the launcher has not yet carried out
+  std::vector<std::uint64_t> staleness{};  ///< asynchronous modes: as Progress, of all workers
   static auto fields(auto& m) {
     return std::tie(m.state, m.text, m.waiting, m.view, m.iteration, m.iterations, m.committed_checkpoint,
-                    m.refused_messages, m.accuracy, m.loss, m.processes, m.failures, m.orders);
+                    m.refused_messages, m.accuracy, m.loss, m.processes, m.failures, m.orders, m.staleness);
   }
 };
 

@@ -122,6 +122,7 @@ Ended train_once(const Job& job, Model& model, const RoleOptions& options, std::
     for (const Evaluator::Done& done : evaluator.take_done()) {
       reporter.on_evaluation(done.restore_epoch, done.report);
     }
+    reporter.on_staleness(client->staleness());
     reporter.on_turn(at);
   };
 
@@ -129,6 +130,10 @@ Ended train_once(const Job& job, Model& model, const RoleOptions& options, std::
   while (const auto task = client->next()) {
     stopwatch.on_gradient(now());
     client->contribute(*task, gradients.compute(*task));
+    if (task->iteration == job.spec.iterations) {  // the run may be over before the next turn
+      reporter.on_staleness(client->staleness());
+      reporter.on_end(now());
+    }
   }
   reporter.on_end(now());
   return *client->ended();

@@ -62,6 +62,15 @@ ordered_json list_of(const std::vector<Record>& records, auto member) {
   return list;
 }
 
+/// By the number of iterations that were missing; null in a synchronous run.
+ordered_json staleness_json(const std::vector<std::uint64_t>& staleness) {
+  ordered_json json;
+  for (std::size_t s = 0; s < staleness.size(); ++s) {
+    json[std::to_string(s)] = staleness[s];
+  }
+  return json;
+}
+
 std::string percent(const std::optional<double>& value) {
   return value ? fmt::format("{:.2f} %", *value) : "not measured";
 }
@@ -113,6 +122,7 @@ ordered_json results_json(const RunRecord& record) {
           {"best_accuracy", json_of(figures.best_accuracy)},
           {"iterations_per_second", figures.iterations_per_second},
           {"wall_seconds", record.wall_seconds},
+          {"staleness", staleness_json(record.metrics.staleness)},
           {"faults", faults},
           {"processes", processes},
           {"config", to_json(record.config)},
@@ -129,6 +139,9 @@ std::string summary(const RunRecord& record) {
     text += fmt::format("training data log-loss {:.6f}, objective {:.6f}\n", found->train_loss, found->objective);
     text += fmt::format("test data     accuracy {:.4f}, AUC {}, log-loss {:.4f}\n", found->test_accuracy,
                         found->test_auc ? fmt::format("{:.4f}", *found->test_auc) : "undefined", found->test_loss);
+  }
+  if (!record.metrics.staleness.empty()) {
+    text += fmt::format("gradients     {}\n", staleness_text(record.metrics.staleness));
   }
   for (std::size_t i = 0; i < record.faults.size(); ++i) {
     text += fmt::format("{:<13} {}\n", i == 0 ? "faults" : "", to_string(record.faults[i]));
