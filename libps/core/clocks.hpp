@@ -27,8 +27,9 @@ inline Iteration clock_at(std::span<const float> clocks, std::size_t slot) {
 }
 
 inline void set_clock(std::span<float> clocks, std::size_t slot, Iteration iteration) {
+  const std::uint64_t high = iteration.value / clock_radix;
   clocks[slot * floats_per_clock] = static_cast<float>(iteration.value % clock_radix);
-  clocks[slot * floats_per_clock + 1] = static_cast<float>(iteration.value / clock_radix);
+  clocks[slot * floats_per_clock + 1] = static_cast<float>(high);
 }
 
 /// How far the slowest slice has come.

@@ -133,6 +133,7 @@ void WorkerProcess::report() {
       progress.evaluations.push_back(evaluation);
     }
   }
+  progress.staleness = client_.staleness();
   if (!progress.timings.empty() || !progress.evaluations.empty()) {
     send(std::move(progress));
   }

@@ -40,7 +40,7 @@ class AsyncTest {
     const auto task = client.next_task();
     REQUIRE(task);
     effects.clear();
-    client.contribute(now, *task, std::make_shared<const Floats>(6, value), effects);
+    client.contribute(now, *task, std::make_shared<const Floats>(task->weights->size(), value), effects);
   }
   std::vector<ClientCore::Send> sent() const { return all<ClientCore::Send>(effects); }
   ClientCore::Send only() const {
@@ -98,8 +98,10 @@ TEST_CASE("the slices of one worker run on independently of each other, the one 
 }
 
 TEST_CASE("a slice that is taken over goes on from the block that has least of it") {
-  AsyncTest t;
-  t.view(make_view(t.job, 1, 2, 2));
+  JobSpec job = ssp_job(1);
+  job.message_bytes = 16;  // two blocks
+  AsyncTest t(job);
+  t.view(make_view(t.job, 1, 1, 2));
   const auto pulls = t.sent();
   REQUIRE(pulls.size() == 2);
   for (std::size_t p = 0; p < 2; ++p) {
