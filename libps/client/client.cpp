@@ -8,6 +8,7 @@
 
 #include "libps/base/check.hpp"
 #include "libps/base/log.hpp"
+#include "libps/core/worker_core.hpp"
 #include "libps/net/clock.hpp"
 #include "libps/net/control_link.hpp"
 #include "libps/net/event_loop.hpp"
@@ -112,7 +113,7 @@ struct Client::Connection {
   zmq::context_t context;
   EventLoop loop{true};
   Peers peers;
-  ClientCore core;
+  WorkerCore core;
   ClientCore::Effects effects;
   Epoch followed;  ///< of the view that the peers are those of
   std::uint64_t malformed = 0;
@@ -150,6 +151,10 @@ void Client::contribute(const Task& task, std::shared_ptr<const Floats> gradient
                         std::shared_ptr<const Floats> row_gradient) {
   connection_->core.contribute(now(), task, std::move(gradient), connection_->effects, std::move(row_gradient));
   connection_->carry_out();
+}
+
+std::vector<std::uint64_t> Client::staleness() const {
+  return connection_->core.staleness();
 }
 
 void Client::report(Progress progress) {

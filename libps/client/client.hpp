@@ -7,7 +7,8 @@
 //     client.contribute(*task, std::move(gradient));
 //   }
 //
-// A gradient has to be a pure function of the task: then whatever fails, the weights end with the same bits.
+// A gradient has to be a pure function of the task: then whatever fails, the weights of a synchronous run end with the
+// same bits.
 //
 // With tables, Hooks::choose_rows says which rows a slice needs, and task->rows has their values.
 #pragma once
@@ -60,6 +61,10 @@ class Client {
   /// RowBatch::offsets() says where. Never blocks.
   void contribute(const Task& task, std::shared_ptr<const Floats> gradient,
                   std::shared_ptr<const Floats> row_gradient = nullptr);
+
+  /// Of this life, in asynchronous modes: how many gradients were computed from weights that lacked 0, 1, 2 …
+  /// iterations of some slice.
+  std::vector<std::uint64_t> staleness() const;
 
   /// Sends a report to the coordinator, once.
   void report(Progress progress);

@@ -281,13 +281,14 @@ struct OptimizerConfig {
 };
 
 struct TrainConfig {
-  enum class Consistency : std::uint8_t { bsp, ssp, asp };
+  using Consistency = ringps::Consistency;
 
   std::uint64_t iterations = 1000;
   std::uint32_t slices = 0;  ///< at least 1 in a configuration that has been loaded
   std::uint32_t batch = 128;
   OptimizerConfig optimizer;
   Consistency consistency = Consistency::bsp;
+  std::uint64_t staleness = 0;
   std::uint64_t refresh_interval = 1;
   bool speculate = false;
 
@@ -299,7 +300,13 @@ struct TrainConfig {
         schema::shared("batch", &S::batch, {0, 1'000'000},
                        "samples per slice; 0: all of its share, so that an iteration is a pass over the data"),
         schema::section("optimizer", &S::optimizer, "from a gradient to the next weights"),
-        schema::shared("consistency", &S::consistency, "bsp: synchronous; this version has bsp only"),
+        schema::shared(
+            "consistency", &S::consistency,
+            "bsp: an iteration is applied when all slices are there, and every run ends in the same bits; ssp, "
+            "asp: each slice's gradient when it comes, and slices wait for each other within a bound, or never"),
+        schema::shared(
+            "staleness", &S::staleness, {0, 1'000'000},
+            "the bound: iterations of any slice that may be missing in the weights under a gradient; ssp only"),
         schema::shared("refresh_interval", &S::refresh_interval, {1, iterations_max},
                        "iterations between two moments at which workers take new weights"),
         schema::shared("speculate", &S::speculate,

@@ -108,6 +108,8 @@ JobSpec make_job(const Config& config, std::vector<TensorSpec> tensors) {
       .stop_on_data_loss = cluster.on_data_loss == ClusterConfig::OnDataLoss::stop,
       .speculate = config.train.speculate,
       .refresh_interval = config.train.refresh_interval,
+      .consistency = config.train.consistency,
+      .staleness = config.train.staleness,
       .iterations = Iteration{config.train.iterations},
       .optimizer = {.kind = optimizer.kind,
                     .learning_rate = static_cast<float>(optimizer.learning_rate),

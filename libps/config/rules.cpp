@@ -9,6 +9,7 @@
 
 #include "libps/config/fault_rules.hpp"
 #include "libps/config/text.hpp"
+#include "libps/core/clocks.hpp"
 
 namespace ringps::config_detail {
 
@@ -190,18 +191,44 @@ void check_tables(const Config& config, Report& report) {
       report.problem(path, "not possible for a model with tables: " + why);
     }
   };
+  refuse("train.consistency", config.train.consistency != Consistency::bsp, "expected bsp");
   refuse("cluster.worker_scope", config.cluster.worker_scope != WorkerScope::all, "expected all");
   refuse("train.refresh_interval", config.train.refresh_interval != 1, "expected 1");
   refuse("train.speculate", config.train.speculate, "expected false");
   refuse("train.optimizer.clip_norm", config.train.optimizer.clip_norm > 0.0, "expected 0");
 }
 
-void check_not_in_this_version(const Config& config, Report& report) {
-  if (report.sound("train.consistency") && config.train.consistency != TrainConfig::Consistency::bsp) {
-    report.problem("train.consistency",
-                   fmt::format("{} is not in this version, which trains synchronously; expected bsp",
-                               schema::name_of(config.train.consistency)));
+void check_consistency(const Config& config, Report& report) {
+  if (!all_sound(report, {"train.consistency", "train.staleness"})) {
+    return;
   }
+  const TrainConfig& train = config.train;
+  const std::string mode(schema::name_of(train.consistency));
+  if (train.consistency != Consistency::ssp && train.staleness != 0) {
+    report.problem(
+        "train.staleness",
+        fmt::format("only ssp has a bound: remove it, or change train.consistency, which is {}, to ssp", mode));
+  }
+  if (train.consistency == Consistency::bsp) {
+    return;
+  }
+  const auto expect = [&](const char* path, bool good, const std::string& what) {
+    if (report.sound(path) && !good) {
+      report.problem(path, fmt::format("not possible with train.consistency: {}, {}", mode, what));
+    }
+  };
+  expect("cluster.worker_scope", config.cluster.worker_scope == WorkerScope::all,
+         "where every slice contributes to every block; expected all");
+  expect("train.refresh_interval", train.refresh_interval == 1,
+         "where workers take new weights with every answer; expected 1");
+  expect("train.speculate", !train.speculate, "where nobody waits for a slow worker's slice; expected false");
+  expect("train.slices", train.slices <= asynchronous_slices_max,
+         fmt::format("where each block has a clock for every slice; expected at most {}, found {}",
+                     asynchronous_slices_max, train.slices));
+  expect("checkpoint.wait", !config.checkpoint.wait, "where slices are at different iterations; expected false");
+  expect("verify.fault_free", !config.verify.fault_free,
+         "where the order in which gradients come is part of the result, and no two runs end in the same bits; "
+         "expected false");
 }
 
 void check_timeouts(const TimeoutConfig& timeouts, Report& report) {
@@ -287,7 +314,7 @@ void check_rules(const Config& config, Report& report) {
   check_tensors(config.model, report);
   check_tables(config, report);
   check_data(config, report);
-  check_not_in_this_version(config, report);
+  check_consistency(config, report);
   check_timeouts(config.cluster.timeouts, report);
   check_min_workers(config.cluster, report);
   check_optimizer(config.train.optimizer, report);

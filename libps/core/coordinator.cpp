@@ -2,6 +2,8 @@
 #include "libps/core/coordinator.hpp"
 
 #include <algorithm>
+#include <functional>
+#include <numeric>
 #include <utility>
 
 #include "libps/core/assignment.hpp"
@@ -140,6 +142,7 @@ void Coordinator::on_message(Time now, const Route& from, const Message& message
           send(from, envelope.request, Ack{body.iteration}, effects);
           on_checkpoint_missed(now, body, effects);
         } else if constexpr (std::is_same_v<T, Progress>) {
+          note_staleness(envelope, body.staleness, effects);
           on_progress(now, body, effects);
         } else if constexpr (std::is_same_v<T, Failed>) {
           send(from, envelope.request, Ack{}, effects);
@@ -349,6 +352,23 @@ void Coordinator::on_progress(Time now, const Progress& progress, Effects& effec
   finish_if_done(now, effects);
 }
 
+/// Histograms only grow: a report that comes late says nothing new.
+void Coordinator::note_staleness(const Envelope& worker, const std::vector<std::uint64_t>& staleness,
+                                 Effects& effects) {
+  if (staleness.empty() || staleness.size() > bounds::staleness_counted_max + 1) {
+    return;
+  }
+  std::vector<std::uint64_t>& known = staleness_[{worker.sender, worker.incarnation}];
+  const auto gradients = [](const std::vector<std::uint64_t>& counts) {
+    return std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
+  };
+  if (gradients(staleness) <= gradients(known)) {
+    return;
+  }
+  known = staleness;
+  effects.push_back(Record{{view_.restore.epoch, view_.epoch, {}, {}, known}, worker.sender, worker.incarnation});
+}
+
 void Coordinator::count_evaluations() {
   while (job_.evaluate_interval != 0) {
     const std::uint64_t interval = job_.evaluate_interval;
@@ -385,6 +405,10 @@ Status Coordinator::status(Time now) const {
   if (newest_evaluation_) {
     status.accuracy = newest_evaluation_->accuracy;
     status.loss = newest_evaluation_->loss;
+  }
+  for (const auto& [life, counts] : staleness_) {
+    status.staleness.resize(std::max(status.staleness.size(), counts.size()), 0);
+    std::transform(counts.begin(), counts.end(), status.staleness.begin(), status.staleness.begin(), std::plus<>());
   }
   for (const auto& [id, process] : processes_) {
     status.processes.push_back({process.role, id, process.incarnation, process.endpoint, process.pid,

@@ -10,6 +10,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -47,6 +48,8 @@ class Coordinator {
   };
   struct Record {  ///< measurements of a worker, for the run's metrics
     Progress progress;
+    std::string worker{};  ///< whose `progress.staleness` it is, if it is that
+    Incarnation incarnation{};
   };
   struct Log {
     std::string text;
@@ -152,6 +155,7 @@ class Coordinator {
   void on_blocks_written(const Route& from, const Message& message, const BlocksWritten& written, Effects& effects);
   void on_checkpoint_missed(Time now, const CheckpointMissed& missed, Effects& effects);
   void on_progress(Time now, const Progress& progress, Effects& effects);
+  void note_staleness(const Envelope& worker, const std::vector<std::uint64_t>& staleness, Effects& effects);
   void on_control(Time now, const Route& from, const Message& message, Effects& effects);
   void on_launcher(Time now, std::uint64_t orders_done, Effects& effects);
   void on_order(Time now, const Route& from, const Message& message, LauncherOrder order, Effects& effects);
@@ -239,6 +243,8 @@ class Coordinator {
   std::set<Iteration> evaluated_;  ///< evaluations beyond evaluations_through_
   Iteration evaluations_through_;  ///< all due evaluations up to here are known
   std::optional<EvaluationReport> newest_evaluation_;
+  /// Asynchronous modes: Progress::staleness of every life of a worker that this life of the coordinator has heard of.
+  std::map<std::pair<std::string, Incarnation>, std::vector<std::uint64_t>> staleness_;
   std::optional<Time> last_committed_at_;  ///< when the last iteration's checkpoint was committed
 };
 

@@ -19,6 +19,13 @@ enum class WorkerScope : std::uint8_t {
   server,  ///< a slice belongs to one server and contributes only to the blocks that server owns; they are summed
 };
 
+/// When a contribution is applied, and how far apart slices may be.
+enum class Consistency : std::uint8_t {
+  bsp,  ///< when all slices of an iteration are there: every run ends in the same bits
+  ssp,  ///< when it arrives; nobody computes from weights that lack more than `staleness` iterations of any slice
+  asp,  ///< when it arrives; nobody waits for anybody
+};
+
 struct Timeouts {
   Duration heartbeat_interval = std::chrono::milliseconds(50);  ///< from a member to the coordinator
   Duration failure_timeout = std::chrono::seconds(2);           ///< silence after which a member is removed
@@ -54,6 +61,9 @@ struct JobSpec {
   bool speculate = false;              ///< idle workers compute a slow one's slice as well; not with a refresh_interval
   std::uint64_t refresh_interval = 1;  ///< iterations between two moments at which workers take new weights
 
+  Consistency consistency = Consistency::bsp;
+  std::uint64_t staleness = 0;  ///< the bound of Consistency::ssp, in iterations
+
   Iteration iterations{1};  ///< the last one
   OptimizerSpec optimizer;
   CheckpointRule checkpoint;
@@ -61,6 +71,9 @@ struct JobSpec {
 
   std::uint32_t message_bytes = 1U << 20U;  ///< largest payload of a message that carries blocks
   Timeouts timeouts;
+
+  /// Whether slices run on independently of each other, each by its own clock.
+  bool asynchronous() const { return consistency != Consistency::bsp; }
 
   /// With WorkerScope::server: the slices [home * per_server, (home + 1) * per_server) belong to server `home`.
   std::uint32_t slices_per_server() const { return worker_scope == WorkerScope::server ? slices / servers : slices; }

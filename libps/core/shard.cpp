@@ -192,6 +192,7 @@ void Shard::on_restored(Time now, Epoch restore_epoch, std::vector<BlockState> s
     if (local == none) {  // the view has changed meanwhile
       continue;
     }
+    blocks_[local].made_in = view_.restore.checkpoint.empty() ? restore_epoch : Epoch{};
     if (table_.is_rows(id)) {
       blocks_[local].rows.emplace(row_rules_[table_.table_of(id)], *states[i].rows);
     } else {
@@ -377,7 +378,7 @@ void Shard::on_contribution(const Route& from, const Message& message, const Req
     return;
   }
   const bool ahead = std::any_of(located_.begin(), located_.end(), [&](Local local) {
-    return request.iteration.value > blocks_[local].version.value + 1;
+    return is_ahead(blocks_[local], request.slice, request.iteration);
   });
   if (ahead || request.iteration.value > job_.iterations.value) {
     refuse(from, id, RefusalReason::version_gone,
@@ -391,8 +392,10 @@ void Shard::on_contribution(const Route& from, const Message& message, const Req
   std::vector<Local> blocks = located_;  // applying may answer others, who gather by their own lists
   const std::vector<const std::byte*> parts = parts_;
   count(blocks, parts, slot_of_slice_[request.slice.value], message.payload, request.iteration, effects);
-  wait({from, message.envelope.sender, id, request.iteration, want_values, false, {}, request.runs, std::move(blocks)},
-       effects);
+  Waiter waiter{from,         message.envelope.sender, id, request.iteration, want_values, false, {},
+                request.runs, std::move(blocks)};
+  waiter.slot = slot_of_slice_[request.slice.value];
+  wait(std::move(waiter), effects);
 }
 
 bool Shard::payload_is_finite(const Route& from, const Message& message, Iteration iteration, SliceId slice,
@@ -447,7 +450,7 @@ void Shard::count(const std::vector<Local>& blocks, const std::vector<const std:
     const Local local = blocks[b];
     Block& block = blocks_[local];
     Contribution& contribution = contributions_[local * slices_.size() + slot];
-    if (iteration.value != block.version.value + 1 || contribution.values != nullptr) {
+    if (!is_next(local, slot, iteration) || contribution.values != nullptr) {
       ++counters_.duplicates;
     } else {
       contribution = {parts[b], index};
@@ -505,7 +508,7 @@ void Shard::on_pull(const Route& from, const Message& message, const Pull& pull,
       return;
     }
     for (const Local local : located_) {
-      wanted = std::min(wanted, committed_version(blocks_[local]));
+      wanted = job_.asynchronous() ? Iteration{} : std::min(wanted, committed_version(blocks_[local]));
     }
   }
   if (wanted.value > job_.iterations.value) {
@@ -513,12 +516,13 @@ void Shard::on_pull(const Route& from, const Message& message, const Pull& pull,
            "version " + std::to_string(wanted.value) + " is beyond the last iteration", effects);
     return;
   }
+  const bool follow = pull.follow && !job_.asynchronous();
   wait({from,
         message.envelope.sender,
         message.envelope.request,
         wanted,
         pull.want_values,
-        pull.follow,
+        follow,
         {},
         pull.runs,
         located_},

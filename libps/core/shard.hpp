@@ -9,8 +9,12 @@
 // After each change of the view a primary asks its replicas which versions they have, and hands whole blocks to those
 // that lack them: at once to the settled ring's, which every commit needs, and beside training to newcomers.
 //
+// In asynchronous modes a block does not wait for all slices: a version is a step with whatever contributions have
+// come, and the block's buffer carries one clock per slice, which says what is in it (clocks.hpp, shard_async.cpp).
+//
 // This header is longer than others because the whole state of a shard stands here. shard.cpp: views and requests of
-// workers; shard_blocks.cpp: versions, checkpoints, answers; shard_replicas.cpp: what goes between servers.
+// workers; shard_blocks.cpp: versions, checkpoints, answers; shard_replicas.cpp: what goes between servers;
+// shard_async.cpp: what is different in asynchronous modes.
 #pragma once
 
 #include <array>
@@ -27,6 +31,7 @@
 #include "libps/base/aligned.hpp"
 #include "libps/base/buffer.hpp"
 #include "libps/base/time.hpp"
+#include "libps/core/clocks.hpp"
 #include "libps/core/job.hpp"
 #include "libps/optim/reduce.hpp"
 #include "libps/ring/layout.hpp"
@@ -39,7 +44,8 @@ namespace ringps {
 /// Where an answer goes: the routing id that the request came from. Opaque to the cores.
 using Route = std::string;
 
-/// One version of one block of a tensor: its values, then its optimizer state. Never changed once it is shared.
+/// One version of one block of a tensor: its values, then its optimizer state, then in asynchronous modes its clocks.
+/// Never changed once it is shared.
 using BlockBuffer = Buffer;
 
 /// One version of one block as it comes from a checkpoint: of a tensor, or of a table.
@@ -142,6 +148,7 @@ class Shard {
     const RowBlock* rows;             ///< of a table, else null
     bool primary;
     bool committed;  ///< primaries: all holders are known to have `version`
+    Epoch made_in;   ///< of the view whose primary made `version`
   };
   std::vector<Observed> observe() const;
 
@@ -194,6 +201,9 @@ class Shard {
     std::uint32_t chain = none;     ///< index in chains_; none: there is nobody to send to
     std::vector<Replica> replicas;  ///< holders, then newcomers, in the order of the rings
     Iteration held;                 ///< newest version that was kept for a checkpoint
+    /// Of the view whose primary made `version`. In asynchronous modes two primaries may make other steps of the same
+    /// number, so replicas are in sync when this is equal too. 0: restored, and perhaps not as its replicas were.
+    Epoch made_in;
 
     bool is_there() const { return current || rows; }
     bool has_previous() const { return rows ? rows->has_previous() : static_cast<bool>(previous); }
@@ -214,7 +224,8 @@ class Shard {
     Iteration iteration;
     std::vector<Local> blocks;
     Buffer gradients;
-    std::size_t elements = 0;  ///< of the blocks so far
+    std::size_t elements = 0;            ///< of the blocks so far
+    std::vector<std::uint32_t> slots{};  ///< asynchronous modes: of the slices whose contributions are in them
   };
   struct Outstanding {
     Batch batch;
@@ -235,6 +246,7 @@ class Shard {
     std::vector<Local> blocks;
     std::size_t lacking = 0;  ///< blocks from this index on have reached `iteration`
     std::uint32_t next = none;
+    std::uint32_t slot = none;  ///< asynchronous modes: of the slice whose contribution is to be committed
   };
 
   // shard.cpp
@@ -272,7 +284,7 @@ class Shard {
   }
   bool complete(const Block& block) const;
   void apply_block(Local local, Effects& effects);
-  const OptimizerStep& step_of(Iteration iteration);
+  const OptimizerStep& step_of(const Block& block);
   void step(Block& block, std::span<const std::byte* const> contributions, float scale, std::span<float> keep);
   void step_rows(Block& block, std::span<const std::byte* const> contributions, float scale, Effects& effects);
   void recount_rows();
@@ -290,6 +302,28 @@ class Shard {
   Payload gather_rows(const Waiter& waiter) const;
   void reply(const Route& to, RequestId request, Body body, Payload payload, Effects& effects) const;
   void refuse(const Route& to, RequestId request, RefusalReason reason, std::string text, Effects& effects);
+
+  // shard_async.cpp
+  std::size_t clock_floats() const { return job_.asynchronous() ? slices_.size() * floats_per_clock : 0; }
+  std::span<const float> clocks(const BlockBuffer& buffer) const {
+    return std::as_const(buffer).values().last(clock_floats());
+  }
+  /// The newest buffer that is committed; null if it is not known which one is.
+  static const BlockBuffer& committed_buffer(const Block& block) {
+    return block.committed ? block.current : block.previous;
+  }
+  bool is_next(Local local, std::uint32_t slot, Iteration iteration) const;
+  bool is_ahead(const Block& block, SliceId slice, Iteration iteration) const;
+  bool has_passed(const Block& block, Iteration iteration) const;
+  bool reached(const Block& block, const Waiter& waiter) const;
+  OptimizerStep asynchronous_step(const Block& block) const;
+  void advance_clocks(const Block& block, BlockBuffer& next) const;
+  void note_newest(const Block& block);
+  bool same_state(const Block& block, const Compared& compared, std::size_t at) const;
+  bool is_news(const Block& block, const HandedBlock& handed) const;
+  bool take_slices(const Replicate& replicate);
+  void answer_newest(const Waiter& waiter, Effects& effects);
+  std::string slowest_slice(const Block& block) const;
 
   // shard_replicas.cpp: the primary's side
   void forget_replicas();
@@ -316,9 +350,10 @@ class Shard {
   bool on_replicate(std::uint32_t from, const Message& message, const Replicate& replicate, Effects& effects);
   bool on_handoff(std::uint32_t from, const Message& message, const Handoff& handoff, Effects& effects);
   std::optional<std::vector<Local>> held(const std::vector<BlockRun>& runs) const;
-  std::size_t block_floats(BlockId block) const {
+  std::size_t model_floats(BlockId block) const {
     return std::size_t{table_[block].elements} * (1 + job_.optimizer.state_per_element());
   }
+  std::size_t block_floats(BlockId block) const { return model_floats(block) + clock_floats(); }
   std::size_t handoff_bytes(const Block& block) const;
   void to_server(std::uint32_t server, Body body, Payload payload, Effects& effects) const;
 
@@ -381,6 +416,7 @@ class Shard {
   std::vector<const std::byte*> pointers_;
   std::vector<RowList> lists_;
   std::vector<const std::byte*> parts_;  ///< of the payload that is looked at: where each block's begins
+  std::vector<std::uint32_t> merged_;    ///< asynchronous modes: slots of the step that is being made
   OptimizerStep step_;
   Floats gradient_ = Floats(piece_elements);
   std::vector<Local> located_;

@@ -14,7 +14,8 @@ namespace ringps {
 bool Shard::complete(const Block& block) const {
   // With CheckpointRule::wait nobody passes a checkpoint before it is committed and the next one is named.
   const bool gated = job_.checkpoint.wait && block.version >= next_checkpoint_;
-  return block.contributed == slices_.size() && !gated && block.committed &&
+  const bool enough = job_.asynchronous() ? block.contributed != 0 : block.contributed == slices_.size();
+  return enough && !gated && block.committed &&
          std::none_of(block.replicas.begin(), block.replicas.end(), [](const Replica& r) { return r.gates(); });
 }
 
@@ -25,9 +26,12 @@ BlockBuffer Shard::next_buffer(Block& block) const {
   return BlockBuffer(block.current.size());
 }
 
-const OptimizerStep& Shard::step_of(Iteration iteration) {
-  if (step_.iteration() != iteration) {
-    step_ = OptimizerStep(job_.optimizer, iteration);
+/// The optimizer's step to a block's next version.
+const OptimizerStep& Shard::step_of(const Block& block) {
+  if (job_.asynchronous()) {
+    step_ = asynchronous_step(block);
+  } else if (step_.iteration() != block.version.next()) {
+    step_ = OptimizerStep(job_.optimizer, block.version.next());
   }
   return step_;
 }
@@ -37,18 +41,21 @@ const OptimizerStep& Shard::step_of(Iteration iteration) {
 void Shard::step(Block& block, std::span<const std::byte* const> contributions, float scale, std::span<float> keep) {
   const std::size_t elements = table_[block.id].elements;
   const Iteration iteration = block.version.next();
-  const OptimizerStep& optimizer = step_of(iteration);
+  const OptimizerStep& optimizer = step_of(block);
   BlockBuffer next = next_buffer(block);
-  const std::span<const float> current = std::as_const(block.current).values();
+  const std::span<const float> current = std::as_const(block.current).values().first(model_floats(block.id));
+  const std::span<float> made = next.values().first(current.size());
   for (std::size_t begin = 0; begin < elements; begin += piece_elements) {
     const std::size_t count = std::min(piece_elements, elements - begin);
     const std::span<float> gradient = keep.empty() ? std::span(gradient_).first(count) : keep.subspan(begin, count);
     reduce(contributions, begin, scale, gradient);
-    optimizer.apply(elements, begin, current, gradient, next.values());
+    optimizer.apply(elements, begin, current, gradient, made);
   }
+  advance_clocks(block, next);
   block.spare = std::exchange(block.previous, std::exchange(block.current, std::move(next)));
   block.version = iteration;
-  newest_ = std::max(newest_, block.version);
+  block.made_in = view_.epoch;
+  note_newest(block);
   ++counters_.blocks_applied;
 }
 
@@ -60,11 +67,12 @@ void Shard::step_rows(Block& block, std::span<const std::byte* const> contributi
     lists_.emplace_back(list, job_.tables[table].width);
   }
   const std::size_t before = block.rows->size();
-  block.rows->step(lists_, scale, step_of(block.version.next()));
+  block.rows->step(lists_, scale, step_of(block));
   rows_held_[table] += block.rows->size() - before;  // modulo 2^64: expired rows may have gone
   check_rows(table, effects);
   block.version = block.version.next();
-  newest_ = std::max(newest_, block.version);
+  block.made_in = view_.epoch;
+  note_newest(block);
   ++counters_.blocks_applied;
 }
 
@@ -92,8 +100,12 @@ void Shard::apply_block(Local local, Effects& effects) {
   Block& block = blocks_[local];
   Contribution* const contributions = &contributions_[local * slices_.size()];
   pointers_.clear();
-  for (std::size_t slot = 0; slot < slices_.size(); ++slot) {
-    pointers_.push_back(contributions[slot].values);
+  merged_.clear();
+  for (std::uint32_t slot = 0; slot < slices_.size(); ++slot) {
+    if (contributions[slot].values != nullptr) {
+      pointers_.push_back(contributions[slot].values);
+      merged_.push_back(slot);
+    }
   }
   if (block.rows) {
     step_rows(block, pointers_, scale_, effects);
@@ -140,11 +152,11 @@ void Shard::commit(Local local, Effects& effects) {
 /// Keeps the block's buffer of the version that a checkpoint is due at, if it is committed and still there.
 void Shard::hold_for_checkpoint(Block& block, Effects& effects) {
   for (const Iteration due : {next_checkpoint_, job_.iterations}) {
-    if (block.held >= due || !has_committed(block, due)) {
+    if (block.held >= due || !(job_.asynchronous() ? has_passed(block, due) : has_committed(block, due))) {
       continue;
     }
-    const bool is_current = block.version == due;
-    if (!is_current && (block.version != due.next() || !block.has_previous())) {
+    const bool is_current = job_.asynchronous() ? block.committed : block.version == due;
+    if (!job_.asynchronous() && !is_current && (block.version != due.next() || !block.has_previous())) {
       continue;  // too late
     }
     block.held = due;
@@ -168,7 +180,8 @@ void Shard::hold_all(Effects& effects) {
   for (const Local local : owned_) {
     Block& block = blocks_[local];
     hold_for_checkpoint(block, effects);
-    missed = missed || (block.version > next_checkpoint_ && block.held < next_checkpoint_);
+    const bool passed = !job_.asynchronous() && block.version > next_checkpoint_;
+    missed = missed || (passed && block.held < next_checkpoint_);
   }
   if (missed) {
     effects.push_back(Tell{CheckpointMissed{next_checkpoint_, view_.restore.epoch, newest_}});
@@ -222,7 +235,7 @@ void Shard::wait(Waiter waiter, Effects& effects) {
 bool Shard::advance(std::uint32_t index, Effects& effects) {
   Waiter& waiter = waiters_[index];
   for (;;) {
-    while (waiter.lacking > 0 && has_committed(blocks_[waiter.blocks[waiter.lacking - 1]], waiter.iteration)) {
+    while (waiter.lacking > 0 && reached(blocks_[waiter.blocks[waiter.lacking - 1]], waiter)) {
       --waiter.lacking;
     }
     if (waiter.lacking > 0) {
@@ -264,6 +277,10 @@ bool Shard::hang(std::uint32_t index) {
 bool Shard::answer(const Waiter& waiter, Effects& effects) {
   if (!waiter.want_values) {
     reply(waiter.from, waiter.request, Ack{waiter.iteration}, {}, effects);
+    return true;
+  }
+  if (job_.asynchronous()) {
+    answer_newest(waiter, effects);
     return true;
   }
   const bool kept = std::all_of(waiter.blocks.begin(), waiter.blocks.end(), [&](Local local) {
@@ -370,6 +387,12 @@ std::string Shard::waiting_for() const {
       }
       return iteration + " waits for the answer of its replicas: " + chain;
     }
+    if (job_.asynchronous()) {
+      if (block.first_waiter != none) {
+        return slowest_slice(block);
+      }
+      continue;
+    }
     if (block.contributed == 0) {
       continue;
     }
@@ -391,7 +414,7 @@ std::vector<Shard::Observed> Shard::observe() const {
     if (block.is_there()) {
       const auto values = [](const BlockBuffer& b) { return b ? b.values() : std::span<const float>{}; };
       observed.push_back({block.id, block.version, values(block.current), values(block.previous),
-                          block.rows ? &*block.rows : nullptr, mine(block), block.committed});
+                          block.rows ? &*block.rows : nullptr, mine(block), block.committed, block.made_in});
     }
   }
   return observed;

@@ -44,6 +44,9 @@ void Shard::ask_replicas(Effects& effects) {
     Block& block = blocks_[local];
     check(block.is_there(), "a primary has its blocks");
     block.replicating = false;
+    if (block.made_in.value == 0) {  // what this server has restored is what holds
+      block.made_in = view_.epoch;
+    }
     for (Replica& replica : block.replicas) {
       replica.state = Replica::State::asking;
       peers_[replica.server].blocks.push_back(local);
@@ -76,7 +79,8 @@ void Shard::ask(std::uint32_t server, Effects& effects) {
 
 void Shard::on_compared(std::uint32_t from, const Compared& compared, Effects& effects) {
   Peer& peer = peers_[from];
-  if (compared.ticket != peer.asked || peer.asked.value == 0 || compared.versions.size() != peer.blocks.size()) {
+  if (compared.ticket != peer.asked || peer.asked.value == 0 || compared.versions.size() != peer.blocks.size() ||
+      (job_.asynchronous() && compared.made_in.size() != peer.blocks.size())) {
     return;  // of an earlier question
   }
   peer.asked = {};
@@ -86,7 +90,8 @@ void Shard::on_compared(std::uint32_t from, const Compared& compared, Effects& e
     const Replica& replica = replica_of(local, from);
     const Iteration has = compared.versions[i];
     // Whoever is one version ahead was the primary, or took what the last primary sent: the bits are the same.
-    const bool in_sync = replica.state == Replica::State::asking && has != no_version && has >= blocks_[local].version;
+    const bool same = job_.asynchronous() ? same_state(blocks_[local], compared, i) : has >= blocks_[local].version;
+    const bool in_sync = replica.state == Replica::State::asking && has != no_version && same;
     if (in_sync) {
       set_state(local, from, Replica::State::synced);
     } else if (replica.state == Replica::State::asking || replica.state == Replica::State::unknown) {
@@ -153,7 +158,7 @@ void Shard::send_handoff(std::uint32_t server, Effects& effects) {
   for (const Local local : peer.moving) {
     const Block& block = blocks_[local];
     handoff.blocks.push_back(
-        {table_.runs({block.id}).front(), block.version, block.has_previous(), handoff_bytes(block)});
+        {table_.runs({block.id}).front(), block.version, block.has_previous(), handoff_bytes(block), block.made_in});
     bytes += handoff_bytes(block);
   }
   Buffer values(bytes / sizeof(float));
@@ -264,12 +269,14 @@ std::span<float> Shard::room_in_batch(Local local, Iteration iteration, std::siz
     elements_max = std::min(elements_max, table_.flat_elements());
   }
   const Batch& open = batches_[chain];
-  if (!open.blocks.empty() && (open.iteration != iteration || open.elements + elements > open.gradients.size())) {
+  if (!open.blocks.empty() &&
+      (open.iteration != iteration || open.slots != merged_ || open.elements + elements > open.gradients.size())) {
     send_batch(chain, effects);
   }
   Batch& batch = batches_[chain];
   if (batch.blocks.empty()) {
     batch.iteration = iteration;
+    batch.slots = merged_;
     batch.gradients = Buffer(std::max(elements_max, elements));
   }
   batch.blocks.push_back(local);
@@ -301,8 +308,14 @@ void Shard::send_outstanding(RequestId ticket, const Outstanding& outstanding, E
     ids.push_back(blocks_[local].id);
   }
   const auto& chain = chains_[outstanding.chain];
-  to_server(chain[1], Replicate{outstanding.batch.iteration, ticket, chain, 1, table_.runs(ids)},
-            Payload::of(outstanding.batch.gradients, outstanding.batch.elements), effects);
+  Replicate replicate{outstanding.batch.iteration, ticket, chain, 1, table_.runs(ids)};
+  for (const std::uint32_t slot : outstanding.batch.slots) {
+    if (job_.asynchronous()) {  // else it is all of them
+      replicate.slices.push_back(slices_[slot]);
+    }
+  }
+  to_server(chain[1], std::move(replicate), Payload::of(outstanding.batch.gradients, outstanding.batch.elements),
+            effects);
 }
 
 void Shard::on_replicate_ack(const ReplicateAck& ack, Effects& effects) {
@@ -347,6 +360,9 @@ bool Shard::on_compare(std::uint32_t from, const Compare& compare, Effects& effe
       const Local local = local_of_[first->value + i];
       const bool has = local != none && blocks_[local].is_there();
       compared.versions.push_back(has ? blocks_[local].version : no_version);
+      if (job_.asynchronous()) {
+        compared.made_in.push_back(has ? blocks_[local].made_in : Epoch{});
+      }
     }
   }
   to_server(from, std::move(compared), {}, effects);
@@ -368,7 +384,7 @@ bool Shard::on_replicate(std::uint32_t from, const Message& message, const Repli
       return false;
     }
   }
-  if (!cut(message.payload, Parts::values, *blocks)) {
+  if (!cut(message.payload, Parts::values, *blocks) || !take_slices(replicate)) {
     return false;
   }
   for (std::size_t b = 0; b < blocks->size(); ++b) {
@@ -412,7 +428,7 @@ bool Shard::on_handoff(std::uint32_t from, const Message& message, const Handoff
     const std::span<const std::byte> state = rest.first(handed.bytes);
     rest = rest.subspan(handed.bytes);
     Block& block = blocks_[blocks[b]];
-    if (block.is_there() && block.version >= handed.version) {
+    if (!is_news(block, handed)) {
       continue;  // it has come before
     }
     if (table_.is_rows(block.id)) {
@@ -433,7 +449,8 @@ bool Shard::on_handoff(std::uint32_t from, const Message& message, const Handoff
       block.spare = nullptr;
     }
     block.version = handed.version;
-    newest_ = std::max(newest_, block.version);
+    block.made_in = handed.made_in;
+    note_newest(block);
   }
   recount_rows();
   to_server(from, HandoffAck{handoff.ticket}, {}, effects);

@@ -199,25 +199,33 @@ Result<RowImage> load_rows(Files& files, const BlockTable& table, Iteration iter
   return image;
 }
 
+/// `clocks`: how many there are to read.
 Result<LoadedBlock> load_block(Files& files, const BlockTable& table, Iteration iteration,
-                               std::optional<std::uint32_t> state_per_element, BlockId block) {
+                               std::optional<std::uint32_t> state_per_element, BlockId block,
+                               std::uint32_t clocks = 0) {
   if (table.is_rows(block)) {
     auto rows = load_rows(files, table, iteration, state_per_element, block);
     if (!rows) {
       return rows.failure();
     }
-    return LoadedBlock{block, {}, {}, std::move(*rows)};
+    return LoadedBlock{block, {}, {}, {}, std::move(*rows)};
   }
   const std::size_t elements = table[block].elements;
   const std::uint32_t kinds = state_per_element.value_or(0);
   const std::string name = table.name(block);
-  LoadedBlock loaded{block, Floats(elements), Floats(elements * kinds), {}};
+  LoadedBlock loaded{block, Floats(elements), Floats(elements * kinds), {}, {}};
   if (auto got = files.read(block, false, name, std::span(loaded.values)); !got) {
     return got.failure();
   }
   for (std::uint32_t i = 0; i < kinds; ++i) {
     const auto state = std::span(loaded.state).subspan(i * elements, elements);
     if (auto got = files.read(block, true, state_name(name, i), state); !got) {
+      return got.failure();
+    }
+  }
+  loaded.clocks.resize(std::size_t{clocks} * 2);
+  if (clocks != 0) {
+    if (auto got = files.read(block, true, clocks_name(name), std::span(loaded.clocks)); !got) {
       return got.failure();
     }
   }
@@ -297,6 +305,9 @@ std::map<std::string, std::vector<std::uint64_t>> expected_tensors(const Manifes
     for (std::uint32_t i = 0; i < manifest.state_per_element; ++i) {
       expected.emplace(state_name(table.name(block), i), block_shape(table, block));
     }
+    if (manifest.clocks > 0) {
+      expected.emplace(clocks_name(table.name(block)), std::vector<std::uint64_t>{manifest.clocks, 2});
+    }
   });
   return expected;
 }
@@ -330,7 +341,7 @@ void verify_contents(const Manifest& manifest, const WrittenFile& file, const Sa
 
 Result<std::vector<LoadedBlock>> load_blocks(const fs::path& folder, const BlockTable& table,
                                              std::optional<std::uint32_t> state_per_element,
-                                             std::span<const BlockId> wanted) {
+                                             std::span<const BlockId> wanted, bool with_clocks) {
   const auto manifest = read_manifest(folder);
   if (!manifest) {
     return manifest.failure();
@@ -347,7 +358,8 @@ Result<std::vector<LoadedBlock>> load_blocks(const fs::path& folder, const Block
   std::vector<LoadedBlock> loaded;
   loaded.reserve(wanted.size());
   for (const BlockId block : wanted) {
-    auto one = load_block(files, table, manifest->iteration, state_per_element, block);
+    auto one =
+        load_block(files, table, manifest->iteration, state_per_element, block, with_clocks ? manifest->clocks : 0);
     if (!one) {
       return one.failure();
     }

@@ -22,14 +22,16 @@ struct LoadedBlock {
   BlockId block;
   Floats values;
   Floats state;                  ///< as StoredBlock::state
-  std::optional<RowImage> rows;  ///< of a block of a table, in place of the two
+  Floats clocks{};               ///< as StoredBlock::clocks
+  std::optional<RowImage> rows;  ///< of a block of a table, in place of the others
 };
 
 /// The `wanted` blocks of the checkpoint in `folder`, in that order. Refuses a checkpoint that was cut into other
-/// tensors, tables or blocks than `table`. Without state_per_element only the weights are read.
+/// tensors, tables or blocks than `table`. Without state_per_element only the weights are read; clocks come where they
+/// are asked for and the checkpoint has them.
 Result<std::vector<LoadedBlock>> load_blocks(const std::filesystem::path& folder, const BlockTable& table,
                                              std::optional<std::uint32_t> state_per_element,
-                                             std::span<const BlockId> wanted);
+                                             std::span<const BlockId> wanted, bool with_clocks = false);
 
 struct Verification {
   std::vector<std::string> problems;  ///< everything that is wrong, for a person; empty: the checkpoint is sound

@@ -103,6 +103,9 @@ FilePlan plan_file(const BlockTable& table, std::span<const StoredBlock> blocks,
         plan.tensors.push_back({state_name(block, i), block_shape(table, stored.block)});
       }
     }
+    if (optimizer && !stored.clocks.empty()) {
+      plan.tensors.push_back({clocks_name(block), {stored.clocks.size() / (2 * sizeof(float)), 2}});
+    }
     if (plan.tensors.size() > before) {
       plan.blocks.push_back(&stored);
     }
@@ -112,7 +115,8 @@ FilePlan plan_file(const BlockTable& table, std::span<const StoredBlock> blocks,
 
 Result<void> append_block(SafetensorsWriter& writer, const StoredBlock& stored, bool optimizer) {
   if (stored.rows == nullptr) {
-    return writer.append(optimizer ? stored.state : stored.values);
+    auto appended = writer.append(optimizer ? stored.state : stored.values);
+    return appended && optimizer ? writer.append(stored.clocks) : appended;
   }
   const RowImage image = stored.rows->image();  // one block's at a time: all of them would double the memory
   const auto first = optimizer ? std::as_bytes(std::span(image.state)) : std::as_bytes(std::span(image.ids));
@@ -207,6 +211,10 @@ fs::path checkpoint_folder(const fs::path& dir, Iteration iteration) {
 
 std::string state_name(const std::string& block_name, std::uint32_t i) {
   return block_name + ".state" + std::to_string(i);
+}
+
+std::string clocks_name(const std::string& block_name) {
+  return block_name + ".clocks";
 }
 
 std::vector<NamedShape> row_shapes(const BlockTable& table, BlockId block, std::uint64_t rows, bool optimizer,

@@ -1,7 +1,8 @@
 // Checkpoints on disk, as they are written:
 //
 //   <dir>/iteration-0000000060/<server>-<incarnation>.weights.safetensors
-//                              <server>-<incarnation>.optimizer.safetensors   where the optimizer has state
+//                              <server>-<incarnation>.optimizer.safetensors   where the optimizer has state, and in
+//                                                                             asynchronous modes, for the clocks
 //                              manifest.json
 //
 // The rename of the manifest is the only commit point. A file that has been written is never written again: a second
@@ -29,8 +30,9 @@ namespace ringps {
 struct StoredBlock {
   BlockId block;
   std::span<const std::byte> values;
-  std::span<const std::byte> state;  ///< state_per_element * values.size(), one run of values.size() after another
-  const RowBlock::Snapshot* rows = nullptr;  ///< of a block of a table, in place of the two
+  std::span<const std::byte> state;     ///< state_per_element * values.size(), one run of values.size() after another
+  std::span<const std::byte> clocks{};  ///< of an asynchronous run: as in libps/core/clocks.hpp
+  const RowBlock::Snapshot* rows = nullptr;  ///< of a block of a table, in place of the others
 };
 
 /// Where a checkpoint lies: `iteration-0000000060` in `dir`.
@@ -42,6 +44,8 @@ std::string state_name(const std::string& block_name, std::uint32_t i);
 /// and, where rows expire, the iterations that last touched them.
 std::vector<NamedShape> row_shapes(const BlockTable& table, BlockId block, std::uint64_t rows, bool optimizer,
                                    std::uint32_t state_per_element);
+/// Name of a block's clocks, in optimizer files; their shape is [slices, 2].
+std::string clocks_name(const std::string& block_name);
 /// A block's shape in a file: its tensor's where that has one block, else [elements].
 std::vector<std::uint64_t> block_shape(const BlockTable& table, BlockId block);
 

@@ -226,6 +226,9 @@ Manifest read(const json& document) {
   manifest.optimizer = optimizer.text("kind");
   manifest.state_per_element = optimizer.natural<std::uint32_t>("state_per_element", 0, state_per_element_max);
   optimizer.end();
+  if (top.has("clocks")) {
+    manifest.clocks = top.natural<std::uint32_t>("clocks", 1);
+  }
 
   const TensorIndex tensors = read_tensors(top, manifest);
   read_files(top, tensors, manifest);
@@ -283,7 +286,7 @@ void check_kind(const Manifest& manifest, bool optimizer, std::vector<std::strin
   }
   for (std::size_t t = 0; t < tensors; ++t) {
     const TensorSpec& tensor = manifest.tensors[t];
-    const bool wanted = !optimizer || manifest.state_per_element > 0;
+    const bool wanted = !optimizer || manifest.state_per_element > 0 || manifest.clocks > 0;
     check_runs(std::move(runs[t]), tensor.name, wanted ? block_count(tensor, manifest.block_elements) : 0, kind,
                problems);
   }
@@ -348,6 +351,9 @@ std::string to_json(const Manifest& manifest) {
                                   {"expire_after", table.expire_after}});
   }
   document["files"] = std::move(files);
+  if (manifest.clocks > 0) {
+    document["clocks"] = manifest.clocks;
+  }
   return document.dump(1) + "\n";
 }
 

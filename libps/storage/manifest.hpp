@@ -5,6 +5,7 @@
 //    "iteration": 60, "epoch": 3, "slices": 4,
 //    "ring": {"virtual_nodes": 100, "replicas": 2, "block_elements": 65536},
 //    "optimizer": {"kind": "momentum", "state_per_element": 1},
+//    "clocks": 4,                                                 of an asynchronous run only: per block
 //    "tensors": [{"name": "fc_weights", "shape": [784]}, …],
 //    "tables": [{"name": "users", "width": 16, "buckets": 64, "expire_after": 0}, …],   only where there are any
 //    "files": [{"server": "server0", "kind": "weights", "name": "….safetensors", "bytes": 3392, "sha256": "…",
@@ -37,7 +38,7 @@ struct Manifest {
   std::string cluster;
   std::string config_digest;  ///< SHA-256 of what has to be the same everywhere, hexadecimal
   std::uint64_t seed = 0;
-  Iteration iteration;  ///< version of every block
+  Iteration iteration;  ///< version of every block; with clocks, the least that every block has of every slice
   Epoch epoch;          ///< of the view in which it was committed
   std::uint32_t slices = 1;
   std::uint32_t virtual_nodes = 1;
@@ -45,6 +46,7 @@ struct Manifest {
   std::uint32_t block_elements = 1;
   std::string optimizer;                ///< its kind
   std::uint32_t state_per_element = 0;  ///< floats of optimizer state per element of the model
+  std::uint32_t clocks = 0;             ///< of an asynchronous run: each block has as many, in the optimizer files
   std::vector<TensorSpec> tensors;      ///< initialisers are not stored
   std::vector<TableSpec> tables;        ///< nor is rows_per_server
   std::vector<ManifestFile> files;

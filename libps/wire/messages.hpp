@@ -78,7 +78,8 @@ enum class Kind : std::uint8_t {
 // ---- worker → server ------------------------------------------------------------------------------------------------
 
 /// Contribute the gradient of `slice` for the blocks of `runs` to `iteration`; payload: their values, in order.
-/// Answered with Ack once every one of the blocks has committed `iteration`.
+/// Answered with Ack once every one of the blocks has committed `iteration`; in asynchronous modes once it has
+/// committed this contribution.
 struct Push {
   static constexpr Kind kind = Kind::push;
   Iteration iteration;
@@ -87,7 +88,8 @@ struct Push {
   static auto fields(auto& m) { return std::tie(m.iteration, m.slice, m.runs); }
 };
 
-/// The same, answered with Values of version `iteration`.
+/// The same, answered with Values of version `iteration`; in asynchronous modes with the newest ones, as soon as they
+/// lack no more of any slice than the staleness allows whoever computes the next iteration from them.
 struct PushPull {
   static constexpr Kind kind = Kind::push_pull;
   Iteration iteration;
@@ -103,6 +105,7 @@ inline constexpr Iteration newest_version{0xFFFFFFFFFFFFFFFF};
 /// Ack where `want_values` is false, as it must be for blocks of tables. With `follow` every later version is sent as
 /// well, as soon as it is committed, under the same request, until the view changes: whoever needs all versions and
 /// contributes nothing asks once.
+/// In asynchronous modes: wait until the blocks have `iteration` of every slice, and answer with the newest Values.
 struct Pull {
   static constexpr Kind kind = Kind::pull;
   Iteration iteration;
@@ -141,11 +144,14 @@ struct AskMissing {
 
 // ---- server → worker ------------------------------------------------------------------------------------------------
 
-/// Payload: the blocks of the request, or its rows, at version `iteration`, in the request's order.
+/// Payload: the blocks of the request, or its rows, at version `iteration`, in the request's order. In asynchronous
+/// modes `clocks` says which contributions are in them: of each slice all up to that iteration, in every one of the
+/// blocks.
 struct Values {
   static constexpr Kind kind = Kind::values;
   Iteration iteration;
-  static auto fields(auto& m) { return std::tie(m.iteration); }
+  std::vector<Iteration> clocks{};
+  static auto fields(auto& m) { return std::tie(m.iteration, m.clocks); }
 };
 
 /// Done: the blocks of the request are committed at `iteration`; or, from the coordinator, heard and kept.
@@ -204,7 +210,8 @@ struct Replicate {
   std::vector<std::uint32_t> chain;  ///< without repetition
   std::uint32_t position = 1;        ///< of the receiver in the chain
   std::vector<BlockRun> runs;
-  static auto fields(auto& m) { return std::tie(m.iteration, m.ticket, m.chain, m.position, m.runs); }
+  std::vector<SliceId> slices{};  ///< asynchronous modes: whose next contributions are in the gradients; ascending
+  static auto fields(auto& m) { return std::tie(m.iteration, m.ticket, m.chain, m.position, m.runs, m.slices); }
 };
 
 /// All of the chain have applied what was sent under `ticket`.
@@ -230,7 +237,8 @@ struct Compared {
   static constexpr Kind kind = Kind::compared;
   RequestId ticket;
   std::vector<Iteration> versions;  ///< of the blocks that were asked for, in order; no_version where not held
-  static auto fields(auto& m) { return std::tie(m.ticket, m.versions); }
+  std::vector<Epoch> made_in{};     ///< asynchronous modes: of the views whose primaries made them; else empty
+  static auto fields(auto& m) { return std::tie(m.ticket, m.versions, m.made_in); }
 };
 
 /// One block's whole state.
@@ -239,7 +247,8 @@ struct HandedBlock {
   Iteration version;
   bool previous = false;    ///< whether the version before comes too
   std::uint64_t bytes = 0;  ///< of the payload
-  static auto fields(auto& b) { return std::tie(b.run, b.version, b.previous, b.bytes); }
+  Epoch made_in{};          ///< of the view whose primary made the version
+  static auto fields(auto& b) { return std::tie(b.run, b.version, b.previous, b.bytes, b.made_in); }
 };
 
 /// Whole blocks for a new replica; payload: for each, the values and the optimizer state of its version, then those of
@@ -356,7 +365,10 @@ struct Progress {
   Epoch epoch;          ///< of the view in which the newest of the timings was completed
   std::vector<IterationTiming> timings;
   std::vector<EvaluationReport> evaluations;
-  static auto fields(auto& m) { return std::tie(m.restore_epoch, m.epoch, m.timings, m.evaluations); }
+  /// Asynchronous modes: how many of the sender's gradients, in its whole life, lacked 0, 1, 2 … iterations of some
+  /// slice.
+  std::vector<std::uint64_t> staleness{};
+  static auto fields(auto& m) { return std::tie(m.restore_epoch, m.epoch, m.timings, m.evaluations, m.staleness); }
 };
 
 struct GetStatus {
@@ -506,10 +518,11 @@ struct Status {
   double loss = -1;
   std::vector<ProcessStatus> processes;
   std::vector<FailureStatus> failures;
-  std::vector<LauncherOrder> orders;  ///< that the launcher has not yet carried out
+  std::vector<LauncherOrder> orders;       ///< that the launcher has not yet carried out
+  std::vector<std::uint64_t> staleness{};  ///< asynchronous modes: as Progress, of all workers
   static auto fields(auto& m) {
     return std::tie(m.state, m.text, m.waiting, m.view, m.iteration, m.iterations, m.committed_checkpoint,
-                    m.refused_messages, m.accuracy, m.loss, m.processes, m.failures, m.orders);
+                    m.refused_messages, m.accuracy, m.loss, m.processes, m.failures, m.orders, m.staleness);
   }
 };
 

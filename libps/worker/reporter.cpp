@@ -49,6 +49,13 @@ void Reporter::on_evaluation(Epoch restore_epoch, EvaluationReport evaluation) {
   evaluations_.push_back(evaluation);
 }
 
+void Reporter::on_staleness(std::vector<std::uint64_t> staleness) {
+  if (staleness != staleness_) {
+    staleness_ = std::move(staleness);
+    staleness_sent_ = false;
+  }
+}
+
 void Reporter::on_heard(const HeartbeatAnswer& answer) {
   if (answer.state != RunState::running || answer.restore_epoch != restore_epoch_) {
     return;
@@ -68,6 +75,7 @@ void Reporter::on_turn(Time now) {
     next_repeat_ = now + repeat_interval;
     timings_sent_ = {};
     evaluations_sent_ = 0;
+    staleness_sent_ = staleness_.empty();
   }
   if (now >= next_flush_) {
     flush(now);
@@ -90,7 +98,10 @@ void Reporter::flush(Time now) {
   while (evaluations_sent_ < evaluations_.size() && progress.evaluations.size() < bounds::reports_per_message_max) {
     progress.evaluations.push_back(evaluations_[evaluations_sent_++]);
   }
-  if (!progress.timings.empty() || !progress.evaluations.empty()) {
+  if (!std::exchange(staleness_sent_, true)) {
+    progress.staleness = staleness_;
+  }
+  if (!progress.timings.empty() || !progress.evaluations.empty() || !progress.staleness.empty()) {
     send_(std::move(progress));
   }
 }

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "libps/base/time.hpp"
 #include "libps/core/client.hpp"
@@ -26,6 +27,8 @@ class Reporter {
   void on_timing(Time now, IterationTiming timing);
   /// What an evaluation of `restore_epoch`'s lineage has found.
   void on_evaluation(Epoch restore_epoch, EvaluationReport evaluation);
+  /// Of this worker's whole life, so far.
+  void on_staleness(std::vector<std::uint64_t> staleness);
   void on_heard(const HeartbeatAnswer& answer);
   void on_turn(Time now);
   /// The run is over for this worker: what it has measured must not get lost.
@@ -45,6 +48,8 @@ class Reporter {
   Iteration timings_sent_;
   std::size_t evaluations_sent_ = 0;  ///< of evaluations_, from its front
   bool first_of_view_ = false;        ///< the next timing is the first in this view: it is sent at once
+  std::vector<std::uint64_t> staleness_;
+  bool staleness_sent_ = true;
   Time next_flush_;
   Time next_repeat_;
 };

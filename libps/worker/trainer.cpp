@@ -164,6 +164,7 @@ Ended train_once(const Job& job, Model& model, const RoleOptions& options, std::
     for (const Evaluator::Done& done : evaluator.take_done()) {
       reporter.on_evaluation(done.restore_epoch, done.report);
     }
+    reporter.on_staleness(client->staleness());
     reporter.on_turn(at);
   };
 
@@ -174,6 +175,10 @@ Ended train_once(const Job& job, Model& model, const RoleOptions& options, std::
     stopwatch.on_gradient(now());
     auto [flat, rows] = gradients.compute(*task);
     client->contribute(*task, std::move(flat), std::move(rows));
+    if (task->iteration == job.spec.iterations) {  // the run may be over before the next turn
+      reporter.on_staleness(client->staleness());
+      reporter.on_end(now());
+    }
   }
   reporter.on_end(now());
   return *client->ended();

@@ -126,7 +126,8 @@ ordered_json to_json(const Status& status) {
           {"loss", status.accuracy < 0 ? ordered_json() : ordered_json(status.loss)},
           {"processes", processes},
           {"orders", orders_json(status.orders)},
-          {"failures", failures}};
+          {"failures", failures},
+          {"staleness", status.staleness}};
 }
 
 Result<Status> parse_status(std::string_view text) {

@@ -256,7 +256,7 @@ Result<void> CoordinatorService::carry_out(const Coordinator::Effect& effect) {
   } else if (const auto* checkpoint = std::get_if<Coordinator::CommitCheckpoint>(&effect)) {
     return commit_checkpoint(*checkpoint);
   } else if (const auto* progress = std::get_if<Coordinator::Record>(&effect)) {
-    return record(progress->progress);
+    return record(*progress);
   } else if (const auto* text = std::get_if<Coordinator::Log>(&effect)) {
     log::info("{}", text->text);
   } else {
@@ -281,6 +281,7 @@ Result<void> CoordinatorService::commit_checkpoint(const Coordinator::CommitChec
   manifest.block_elements = spec.block_elements;
   manifest.optimizer = schema::name_of(job_.config.train.optimizer.kind);
   manifest.state_per_element = spec.optimizer.state_per_element();
+  manifest.clocks = spec.asynchronous() ? spec.slices : 0;
   manifest.tensors = spec.tensors;
   manifest.tables = spec.tables;
   for (const Coordinator::CheckpointFile& each : order.files) {
@@ -306,7 +307,8 @@ Result<void> CoordinatorService::commit_checkpoint(const Coordinator::CommitChec
   return {};
 }
 
-Result<void> CoordinatorService::record(const Progress& progress) {
+Result<void> CoordinatorService::record(const Coordinator::Record& measured) {
+  const Progress& progress = measured.progress;
   const std::uint64_t lineage = progress.restore_epoch.value;
   for (const IterationTiming& timing : progress.timings) {
     metrics_ << nlohmann::json{{"event", "iteration"},
@@ -322,6 +324,14 @@ Result<void> CoordinatorService::record(const Progress& progress) {
                                {"iteration", evaluation.iteration.value},
                                {"accuracy", evaluation.accuracy},
                                {"loss", evaluation.loss}}
+             << '\n';
+  }
+  if (!progress.staleness.empty()) {
+    metrics_ << nlohmann::json{{"event", "staleness"},
+                               {"restore_epoch", lineage},
+                               {"worker", measured.worker},
+                               {"incarnation", measured.incarnation.value},
+                               {"gradients", progress.staleness}}
              << '\n';
   }
   metrics_.flush();

@@ -39,7 +39,7 @@ class CoordinatorService {
   void carry_out();
   Result<void> carry_out(const Coordinator::Effect& effect);
   Result<void> commit_checkpoint(const Coordinator::CommitCheckpoint& order);
-  Result<void> record(const Progress& progress);
+  Result<void> record(const Coordinator::Record& measured);
 
   const Job& job_;
   const Options options_;

@@ -1,9 +1,13 @@
 #include "services/psctl/metrics.hpp"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <tuple>
+#include <utility>
 
 #include "libps/storage/file.hpp"
 
@@ -12,7 +16,10 @@ namespace {
 
 constexpr std::uint64_t metrics_bytes_max = std::uint64_t{4} << 30U;
 
-void parse_line(std::string_view line, Metrics& metrics) {
+/// Of each life of a worker; a later one says all that an earlier one did.
+using StalenessByLife = std::map<std::pair<std::string, std::uint64_t>, std::vector<std::uint64_t>>;
+
+void parse_line(std::string_view line, Metrics& metrics, StalenessByLife& staleness) {
   const auto json = nlohmann::json::parse(line, nullptr, false);
   if (!json.is_object()) {
     return;
@@ -25,6 +32,8 @@ void parse_line(std::string_view line, Metrics& metrics) {
     } else if (event == "evaluation") {
       metrics.evaluations.push_back(
           {json.at("restore_epoch"), json.at("iteration"), json.at("accuracy"), json.at("loss")});
+    } else if (event == "staleness") {
+      staleness[{json.at("worker"), json.at("incarnation")}] = json.at("gradients").get<std::vector<std::uint64_t>>();
     }
   } catch (const nlohmann::json::exception&) {
     return;
@@ -52,10 +61,15 @@ std::vector<Record> last_of_each(const std::vector<Record>& all) {
 
 Metrics parse_metrics(std::string_view lines) {
   Metrics metrics;
+  StalenessByLife staleness;
   while (!lines.empty()) {
     const std::size_t end = std::min(lines.find('\n'), lines.size());
-    parse_line(lines.substr(0, end), metrics);
+    parse_line(lines.substr(0, end), metrics, staleness);
     lines.remove_prefix(std::min(end + 1, lines.size()));
+  }
+  for (const auto& [life, counts] : staleness) {
+    metrics.staleness.resize(std::max(metrics.staleness.size(), counts.size()), 0);
+    std::transform(counts.begin(), counts.end(), metrics.staleness.begin(), metrics.staleness.begin(), std::plus<>());
   }
   return metrics;
 }
@@ -69,7 +83,18 @@ Result<Metrics> read_metrics(const std::filesystem::path& file) {
 }
 
 Metrics final_metrics(const Metrics& all) {
-  return {last_of_each(all.iterations), last_of_each(all.evaluations)};
+  return {last_of_each(all.iterations), last_of_each(all.evaluations), all.staleness};
+}
+
+std::string staleness_text(const std::vector<std::uint64_t>& staleness) {
+  double gradients = 0;
+  double lacked = 0;
+  for (std::size_t s = 0; s < staleness.size(); ++s) {
+    gradients += static_cast<double>(staleness[s]);
+    lacked += static_cast<double>(s) * static_cast<double>(staleness[s]);
+  }
+  return fmt::format("staleness {:.2f} on average, {} at most", gradients > 0 ? lacked / gradients : 0.0,
+                     staleness.empty() ? 0 : staleness.size() - 1);
 }
 
 std::vector<Lineage> lineages(const Metrics& all) {

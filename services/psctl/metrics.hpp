@@ -1,6 +1,7 @@
 // What workers have measured in a run, as the coordinator writes it to metrics.jsonl, one JSON object on a line:
 //   {"event": "iteration", "restore_epoch": 1, "iteration": 7, "total_time": 0.00021, "gradient_time": 0.0002}
 //   {"event": "evaluation", "restore_epoch": 1, "iteration": 5, "accuracy": 83.2, "loss": 0.41}
+//   {"event": "staleness", "restore_epoch": 1, "worker": "worker0", "incarnation": 1, "gradients": [12, 3]}
 //
 // A rollback starts a new lineage, which has a larger restore epoch and replays iterations. What counts in the end is
 // the last lineage of each iteration; the curve shows all of them in the order in which the work was done.
@@ -8,6 +9,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -32,7 +34,12 @@ struct MeasuredEvaluation {
 struct Metrics {
   std::vector<MeasuredIteration> iterations;
   std::vector<MeasuredEvaluation> evaluations;
+  /// Asynchronous modes: how many gradients, replayed ones too, lacked 0, 1, 2 … iterations of some slice.
+  std::vector<std::uint64_t> staleness{};
 };
+
+/// "staleness 0.42 on average, 3 at most".
+std::string staleness_text(const std::vector<std::uint64_t>& staleness);
 
 /// Lines that are not whole (the coordinator may have been killed while it wrote the last one) and events of other
 /// kinds are skipped.

@@ -85,6 +85,15 @@ std::string words(const FinalEvaluation& found) {
   return text;
 }
 
+/// By the number of iterations that were missing; null in a synchronous run.
+ordered_json staleness_json(const std::vector<std::uint64_t>& staleness) {
+  ordered_json json;
+  for (std::size_t s = 0; s < staleness.size(); ++s) {
+    json[std::to_string(s)] = staleness[s];
+  }
+  return json;
+}
+
 std::string percent(const std::optional<double>& value) {
   return value ? fmt::format("{:.2f} %", *value) : "not measured";
 }
@@ -136,6 +145,7 @@ ordered_json results_json(const RunRecord& record) {
           {"best_accuracy", json_of(figures.best_accuracy)},
           {"iterations_per_second", figures.iterations_per_second},
           {"wall_seconds", record.wall_seconds},
+          {"staleness", staleness_json(record.metrics.staleness)},
           {"faults", faults},
           {"processes", processes},
           {"config", to_json(record.config)},
@@ -150,6 +160,9 @@ std::string summary(const RunRecord& record) {
                       percent(figures.best_accuracy));
   if (const auto& found = record.final) {
     text += words(*found);
+  }
+  if (!record.metrics.staleness.empty()) {
+    text += fmt::format("gradients     {}\n", staleness_text(record.metrics.staleness));
   }
   for (std::size_t i = 0; i < record.faults.size(); ++i) {
     text += fmt::format("{:<13} {}\n", i == 0 ? "faults" : "", to_string(record.faults[i]));

@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "services/common/status_json.hpp"
+#include "services/psctl/metrics.hpp"
 
 namespace ringps {
 namespace {
@@ -24,6 +25,9 @@ std::string to_text(const Status& status) {
                                  status.view.settled() ? "settled" : "not settled", status.committed_checkpoint.value);
   if (status.accuracy >= 0) {
     text += fmt::format(", accuracy {:.2f} %, loss {:.4f}", status.accuracy, status.loss);
+  }
+  if (!status.staleness.empty()) {
+    text += fmt::format(", {}", staleness_text(status.staleness));
   }
   text += fmt::format("\n{}{}", status.text, status.text.empty() ? "" : "\n");
   for (const std::string& waiting : status.waiting) {

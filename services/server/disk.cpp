@@ -5,10 +5,43 @@
 #include <algorithm>
 #include <utility>
 
+#include "libps/core/clocks.hpp"
 #include "libps/storage/checkpoint_reader.hpp"
 #include "libps/storage/checkpoint_store.hpp"
 
 namespace ringps {
+namespace {
+
+/// From a block's clocks in a checkpoint, none where it is of a synchronous run, to those that the job's blocks have.
+Result<void> fit_clocks(const JobSpec& job, const Restore& restore, Floats& clocks) {
+  const auto differs = [&](const std::string& what) {
+    return Error{restore.checkpoint + ": the checkpoint does not fit this run: " + what};
+  };
+  const std::size_t found = clocks.size() / floats_per_clock;
+  if (!job.asynchronous()) {
+    for (std::size_t slot = 0; slot < found; ++slot) {
+      if (clock_at(clocks, slot) != restore.iteration) {
+        return differs(
+            "it is of an asynchronous run whose slices were at different iterations; expected its last one, "
+            "or train.consistency ssp or asp");
+      }
+    }
+    clocks.clear();
+    return {};
+  }
+  if (found != 0 && found != job.slices) {
+    return differs("it has clocks of " + std::to_string(found) + " slices, expected " + std::to_string(job.slices));
+  }
+  if (found == 0) {
+    clocks.resize(job.slices * floats_per_clock);
+    for (std::size_t slot = 0; slot < job.slices; ++slot) {
+      set_clock(clocks, slot, restore.iteration);
+    }
+  }
+  return {};
+}
+
+}  // namespace
 
 Disk::Disk(const JobSpec& job, const BlockTable& table, ServerId server, Incarnation incarnation,
            std::filesystem::path checkpoints)
@@ -47,13 +80,15 @@ Disk::Done Disk::write(const Shard::WriteCheckpoint& order) const {
   std::vector<StoredBlock> blocks;
   for (const Shard::SnapshotBlock& snapshot : order.blocks) {
     if (snapshot.rows) {
-      blocks.push_back({snapshot.block, {}, {}, &snapshot.rows});
+      blocks.push_back({snapshot.block, {}, {}, {}, &snapshot.rows});
       continue;
     }
     const std::size_t elements = table_[snapshot.block].elements;
     const std::span<const float> buffer = snapshot.buffer.values();
-    blocks.push_back(
-        {snapshot.block, std::as_bytes(buffer.first(elements)), std::as_bytes(buffer.subspan(elements)), nullptr});
+    const std::size_t model = elements * (1 + job_.optimizer.state_per_element());
+    blocks.push_back({snapshot.block, std::as_bytes(buffer.first(elements)),
+                      std::as_bytes(buffer.subspan(elements, model - elements)), std::as_bytes(buffer.subspan(model)),
+                      nullptr});
   }
   std::sort(blocks.begin(), blocks.end(), [](const auto& a, const auto& b) { return a.block < b.block; });
   auto files = write_shard(checkpoints_, order.iteration, server_, incarnation_, table_, blocks);
@@ -65,7 +100,7 @@ Disk::Done Disk::write(const Shard::WriteCheckpoint& order) const {
 }
 
 Disk::Done Disk::restore(const Shard::RestoreBlocks& order) const {
-  auto loaded = load_blocks(order.restore.checkpoint, table_, job_.optimizer.state_per_element(), order.blocks);
+  auto loaded = load_blocks(order.restore.checkpoint, table_, job_.optimizer.state_per_element(), order.blocks, true);
   if (!loaded) {
     return RestoreFailed{order.restore.epoch, server_.value + " cannot restore its blocks: " + loaded.error()};
   }
@@ -75,9 +110,13 @@ Disk::Done Disk::restore(const Shard::RestoreBlocks& order) const {
       restored.states.emplace_back(std::move(*block.rows));
       continue;
     }
-    BlockBuffer buffer(block.values.size() + block.state.size());
-    std::copy(block.state.begin(), block.state.end(),
-              std::copy(block.values.begin(), block.values.end(), buffer.data()));
+    if (auto fitting = fit_clocks(job_, order.restore, block.clocks); !fitting) {
+      return RestoreFailed{order.restore.epoch, server_.value + " cannot restore its blocks: " + fitting.error()};
+    }
+    BlockBuffer buffer(block.values.size() + block.state.size() + block.clocks.size());
+    std::copy(block.clocks.begin(), block.clocks.end(),
+              std::copy(block.state.begin(), block.state.end(),
+                        std::copy(block.values.begin(), block.values.end(), buffer.data())));
     restored.states.emplace_back(std::move(buffer));
   }
   return restored;

@@ -15,6 +15,7 @@
 
 namespace ringps::sim {
 
+class Exact;
 class Reference;
 class Requests;
 struct Host;
@@ -27,7 +28,8 @@ struct Violation : std::runtime_error {
 /// What all checkers may look at.
 struct Evidence {
   const JobSpec& job;
-  const Reference& reference;
+  const Reference& reference;  ///< of bsp
+  const Exact& exact;          ///< of asynchronous modes
   const Store& store;
   const Requests& requests;
   Iteration resume_from;

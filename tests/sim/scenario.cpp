@@ -212,6 +212,29 @@ void add_replacement_and_flood(Scenario& scenario, Duration window) {
   }
 }
 
+/// One in four lets slices run on independently of each other. The job is such that sums are exact in any order
+/// (exact.hpp).
+void make_asynchronous(Scenario& scenario) {
+  Dice dice(scenario.seed, "consistency");
+  JobSpec& job = scenario.job;
+  if (job.worker_scope == WorkerScope::server || !dice.one_in(4)) {
+    return;
+  }
+  job.tables.clear();
+  job.consistency = dice.one_in(3) ? Consistency::asp : Consistency::ssp;
+  job.staleness = job.consistency == Consistency::ssp ? dice.between(0, 3) : 0;
+  job.slices = dice.pick({1U, 2U, 4U, 4U, 8U});
+  job.refresh_interval = 1;
+  job.speculate = false;
+  job.checkpoint.wait = false;
+  job.optimizer.learning_rate = 0.5F;
+  job.optimizer.weight_decay = 0.0F;
+  job.optimizer.momentum = 0.0F;
+  for (TensorSpec& tensor : job.tensors) {
+    tensor.initialiser = {3.0F, 3.0F};
+  }
+}
+
 }  // namespace
 
 const char* name_of(FaultKind kind) {
@@ -263,6 +286,7 @@ Scenario make_scenario(std::uint64_t seed) {
   }
   make_churn(scenario);
   add_replacement_and_flood(scenario, window);
+  make_asynchronous(scenario);
   std::sort(scenario.faults.begin(), scenario.faults.end(), [](const Fault& a, const Fault& b) { return a.at < b.at; });
   scenario.faults_end = window + 3 * scenario.job.timeouts.failure_timeout;
   return scenario;
@@ -325,7 +349,11 @@ std::string summary(const Scenario& scenario) {
   text << "seed " << scenario.seed << ": " << job.servers << '+' << scenario.more_servers << " servers, "
        << job.replicas << " replicas, " << job.workers << '+' << scenario.more_workers << " workers, " << job.slices
        << " slices" << (job.worker_scope == WorkerScope::server ? " by server" : "") << ", " << job.iterations.value
-       << " iterations, checkpoint every " << job.checkpoint.interval << (job.checkpoint.wait ? " (waits)" : "")
+       << " iterations"
+       << (job.consistency == Consistency::asp   ? ", asp"
+           : job.consistency == Consistency::ssp ? ", ssp " + std::to_string(job.staleness)
+                                                 : "")
+       << ", checkpoint every " << job.checkpoint.interval << (job.checkpoint.wait ? " (waits)" : "")
        << ", refresh every " << job.refresh_interval << ", evaluation every " << job.evaluate_interval << ", "
        << (job.optimizer.kind == OptimizerKind::sgd ? "sgd" : "momentum") << ", from iteration "
        << scenario.resume_from.value << ", " << (scenario.network.ordered ? "ordered" : "hostile") << " network, "

@@ -30,13 +30,21 @@ class Words {
       out << ' ' << slice.value;
     }
   }
-  void operator()(const Values& m) { out << "Values of version " << m.iteration.value; }
+  void operator()(const Values& m) {
+    out << "Values of version " << m.iteration.value;
+    for (std::size_t slice = 0; slice < m.clocks.size(); ++slice) {
+      out << (slice == 0 ? ", clocks " : " ") << m.clocks[slice].value;
+    }
+  }
   void operator()(const Ack& m) { out << "Ack " << m.iteration.value; }
   void operator()(const Stale& m) { out << "Stale: " << describe(m.view); }
   void operator()(const Refused& m) { out << "Refused: " << m.text; }
   void operator()(const Replicate& m) {
     out << "Replicate " << m.iteration.value << " ticket " << m.ticket.value << " to " << m.position << " of "
         << m.chain.size() << ", " << blocks(m.runs) << " blocks";
+    for (std::size_t s = 0; s < m.slices.size(); ++s) {
+      out << (s == 0 ? ", slices " : " ") << m.slices[s].value;
+    }
   }
   void operator()(const ReplicateAck& m) { out << "ReplicateAck ticket " << m.ticket.value; }
   void operator()(const Compare& m) { out << "Compare " << blocks(m.runs) << " blocks, ticket " << m.ticket.value; }

@@ -93,15 +93,21 @@ void WorkerProcess::compute() {
   const Duration time = world_.dice().between(Duration{}, world_.scenario().compute_time);
   world_.after(host_, world_.pace(host_, time), [this, task = *task] {
     computing_ = false;
-    auto values =
-        std::make_shared<const Floats>(gradient(world_.job().seed, task.iteration, task.slice, *task.weights));
+    const JobSpec& job = world_.job();
+    auto values = std::make_shared<const Floats>(
+        job.asynchronous() ? exact_gradient(job.seed, task.iteration, task.slice, task.weights->size())
+                           : gradient(job.seed, task.iteration, task.slice, *task.weights));
     Floats of_rows;
-    for (std::uint32_t t = 0; t < world_.job().tables.size(); ++t) {
-      const Floats of_table = row_gradient(world_.job().seed, task.iteration, task.slice, t, task.rows->values(t));
+    for (std::uint32_t t = 0; t < job.tables.size(); ++t) {
+      const Floats of_table = row_gradient(job.seed, task.iteration, task.slice, t, task.rows->values(t));
       of_rows.insert(of_rows.end(), of_table.begin(), of_table.end());
     }
     ClientCore::Effects effects;
     client_.contribute(now(), task, std::move(values), effects, std::make_shared<const Floats>(std::move(of_rows)));
+    if (job.consistency == Consistency::ssp && client_.staleness().size() > job.staleness + 1) {
+      violated("7 (an answer is within the bound)",
+               host_.name + " has computed from weights that lack more iterations of a slice than the bound allows");
+    }
     carry_out(std::move(effects));
   });
 }
@@ -142,6 +148,7 @@ void WorkerProcess::report() {
       progress.evaluations.push_back(evaluation);
     }
   }
+  progress.staleness = client_.staleness();
   if (!progress.timings.empty() || !progress.evaluations.empty()) {
     send(std::move(progress));
   }

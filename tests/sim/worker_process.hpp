@@ -3,7 +3,7 @@
 
 #include <map>
 
-#include "libps/core/client.hpp"
+#include "libps/core/worker_core.hpp"
 #include "tests/sim/member_process.hpp"
 
 namespace ringps::sim {
@@ -35,7 +35,7 @@ class WorkerProcess : public MemberProcess {
   void report();
   bool is_mine(Iteration evaluation) const;
 
-  ClientCore client_;
+  WorkerCore client_;
   bool computing_ = false;
 
   Epoch lineage_;  ///< of the reports

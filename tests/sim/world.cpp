@@ -33,8 +33,14 @@ World::World(const Scenario& scenario, Listener listener)
     : scenario_(scenario),
       listener_(std::move(listener)),
       reference_(scenario.job),
-      evidence_{scenario.job, reference_,           store_,
-                requests_,    scenario.resume_from, scenario.job.workers + scenario.more_workers},
+      exact_(scenario.job),
+      evidence_{scenario.job,
+                reference_,
+                exact_,
+                store_,
+                requests_,
+                scenario.resume_from,
+                scenario.job.workers + scenario.more_workers},
       checkers_(make_checkers(evidence_)),
       network_(*this, scenario.network, scenario.seed),
       dice_(scenario.seed, "world"),
@@ -410,7 +416,8 @@ void World::prepare_resume() {
     if (reference_.table().is_rows(BlockId{b})) {
       file.rows[BlockId{b}] = reference_.rows(BlockId{b}, from);
     } else {
-      file.blocks[BlockId{b}] = reference_.block(BlockId{b}, from);
+      file.blocks[BlockId{b}] =
+          job().asynchronous() ? exact_.block(BlockId{b}, from) : reference_.block(BlockId{b}, from);
     }
   }
   store_.write("earlier run", std::move(file));

@@ -12,6 +12,7 @@
 #include "tests/sim/checker.hpp"
 #include "tests/sim/checkers/requests.hpp"
 #include "tests/sim/dice.hpp"
+#include "tests/sim/exact.hpp"
 #include "tests/sim/host.hpp"
 #include "tests/sim/network.hpp"
 #include "tests/sim/reference.hpp"
@@ -118,6 +119,7 @@ class World {
   const Scenario& scenario_;
   const Listener listener_;
   const Reference reference_;
+  const Exact exact_;
   Store store_;
   Requests requests_;
   Evidence evidence_;

@@ -1,3 +1,4 @@
+#include "tests/sim/checkers/asynchronous.hpp"
 #include "tests/sim/checkers/bits.hpp"
 #include "tests/sim/checkers/bounds.hpp"
 #include "tests/sim/checkers/checkpoints.hpp"
@@ -26,6 +27,24 @@ std::vector<std::unique_ptr<Checker>> one_of_each(const Evidence& evidence) {
 /// Of two promises that are broken in one step the first is named: so what tells the cause comes before what shows only
 /// in the bits. The numbers are those of section 9 of the design.
 std::vector<std::unique_ptr<Checker>> make_checkers(const Evidence& evidence) {
+  if (evidence.job.asynchronous()) {
+    return one_of_each<ViewsAreJournaled,       // 1
+                       OnePrimary,              // 2
+                       ReplicasAreDistinct,     // 3
+                       NothingIsGivenUp,        // 4
+                       ExactlyOnce,             // 6
+                       SameSteps,               // 5
+                       ToldIsReplicated,        // 4
+                       WithinTheBound,          // 7
+                       OldEpochsChangeNothing,  // 8
+                       CheckpointsAreWhole,     // 9
+                       NothingToldIsForgotten,  // 10
+                       EachSampleOnce,          // 11
+                       NothingPilesUp,          // 12
+                       NobodyIsRemovedEarly,    // section 6
+                       EndsWithAll              // 13
+                       >(evidence);
+  }
   return one_of_each<ViewsAreJournaled,         // 1
                      OnePrimary,                // 2
                      ReplicasAreDistinct,       // 3

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <tuple>
 #include <variant>
 #include <vector>
@@ -18,7 +19,8 @@ class Requests {
   struct Request {
     Iteration iteration;
     std::vector<BlockRun> runs;
-    bool follow = false;  ///< every version from `iteration` on is asked for
+    bool follow = false;             ///< every version from `iteration` on is asked for
+    std::optional<SliceId> slice{};  ///< whose contribution it brings
   };
 
   /// A message has come to a server's process by the connection `from`.
@@ -30,6 +32,9 @@ class Requests {
             Request& request = requests_[{server.index, server.life, from, message.envelope.request}];
             const Iteration before = request.follow ? request.iteration : body.iteration;
             request = {body.iteration, body.runs};
+            if constexpr (requires { body.slice; }) {
+              request.slice = body.slice;
+            }
             if constexpr (std::is_same_v<T, Pull>) {
               request.follow = body.follow;
               request.iteration = body.follow ? std::min(before, body.iteration) : body.iteration;

@@ -36,8 +36,8 @@ TEST_CASE("problems of overrides name the override, and come together with those
 }
 
 TEST_CASE("a rule that an override breaks is reported at the override") {
-  CHECK_THAT(problems("train: {consistency: bsp}", {"train.consistency=ssp"}),
-             Catch::StartsWith("<override 'train.consistency=ssp'>: train.consistency: ssp is not"));
+  CHECK_THAT(problems("train: {consistency: ssp}", {"train.speculate=true"}),
+             Catch::StartsWith("<override 'train.speculate=true'>: train.speculate: not possible"));
   CHECK_THAT(problems("faults: [{at_iteration: 9, kill: server0}]", {"faults=[{kill: server0}]"}),
              Catch::StartsWith("<override 'faults=[{kill: server0}]'>: faults[0].at_iteration: ") &&
                  Catch::EndsWith("found none"));

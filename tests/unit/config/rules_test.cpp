@@ -86,10 +86,20 @@ TEST_CASE("a model with tables trains synchronously with all its workers") {
   CHECK(loaded("model: {kind: custom, tables: [{name: t, width: 3}]}").model.tables.size() == 1);
 }
 
-TEST_CASE("what is named but not in this version says so") {
-  CHECK(problems("train: {consistency: ssp}") ==
-        "t.yaml:1:22: train.consistency: ssp is not in this version, which trains synchronously; expected bsp");
-  CHECK_THAT(problems("train: {consistency: asp}"), Catch::Contains("asp is not in this version"));
+TEST_CASE("asynchronous modes refuse what rests on all slices being at one iteration") {
+  CHECK(loaded("train: {consistency: ssp, staleness: 3}").train.staleness == 3);
+  CHECK(loaded("train: {consistency: asp}").train.consistency == Consistency::asp);
+  CHECK(problems("train: {staleness: 3}") ==
+        "t.yaml:1:20: train.staleness: only ssp has a bound: remove it, or change train.consistency, which is bsp, to "
+        "ssp");
+  CHECK_THAT(problems("train: {consistency: asp, staleness: 3}"), Catch::Contains("train.staleness: only ssp"));
+  const auto with = [](const std::string& more) { return problems("train: {consistency: ssp" + more); };
+  CHECK_THAT(with("}\ncluster: {worker_scope: server}"), Catch::Contains("cluster.worker_scope: not possible with"));
+  CHECK_THAT(with(", refresh_interval: 2}"), Catch::Contains("train.refresh_interval: not possible with"));
+  CHECK_THAT(with(", speculate: true}"), Catch::Contains("train.speculate: not possible with"));
+  CHECK_THAT(with(", slices: 1025}"), Catch::Contains("train.slices: not possible with"));
+  CHECK_THAT(with("}\ncheckpoint: {wait: true}"), Catch::Contains("checkpoint.wait: not possible with"));
+  CHECK_THAT(with("}\nverify: {fault_free: true}"), Catch::Contains("verify.fault_free: not possible with"));
 }
 
 TEST_CASE("a block has 1 to 5 replicas, and its state fits in one message") {

@@ -154,7 +154,8 @@ Config any_config() {
   config.cluster.timeouts.failure_timeout_ms += 1;
   config.cluster.timeouts.failure_timeout_ms %= 3'600'000;
   config.cluster.timeouts.failure_timeout_ms += 2;
-  config.train.consistency = TrainConfig::Consistency::bsp;
+  config.train.consistency = Consistency::bsp;
+  config.train.staleness = 0;
   config.train.speculate = config.train.speculate && config.train.refresh_interval == 1;
   config.train.slices += config.train.slices == 0 ? 1 : 0;
   config.data.train_samples += config.data.train_samples == 0 ? 1 : 0;

@@ -196,6 +196,20 @@ TEST_CASE("reports are recorded once and confirmed") {
   CHECK(t.told<HeartbeatAnswer>("worker0").at(0).timings_through == Iteration{3});
 }
 
+TEST_CASE("how stale gradients were is counted once for each life of a worker") {
+  CoordinatorTest t(evaluated_job());
+  t.form();
+  t.say("worker0", Progress{Epoch{1}, Epoch{1}, {}, {}, {5, 1}});
+  REQUIRE(t.effects_of<Coordinator::Record>().size() == 1);
+  CHECK(t.effects_of<Coordinator::Record>()[0].worker == "worker0");
+  t.say("worker0", Progress{Epoch{1}, Epoch{1}, {}, {}, {4, 1}});  // overtaken by the one before
+  CHECK(t.effects_of<Coordinator::Record>().empty());
+  t.say("worker0", Progress{Epoch{1}, Epoch{1}, {}, {}, {6, 1}});
+  t.say("worker1", Progress{Epoch{1}, Epoch{1}, {}, {}, {1, 0, 2}});
+  t.say("psctl", GetStatus{});
+  CHECK(t.told<Status>("psctl").at(0).staleness == std::vector<std::uint64_t>{7, 1, 2});
+}
+
 TEST_CASE("evaluations are confirmed through the first that is missing") {
   CoordinatorTest t(evaluated_job());
   t.form();

@@ -35,6 +35,17 @@ TEST_CASE("lines that are cut short, foreign or no JSON are skipped") {
   CHECK(metrics.evaluations.empty());
 }
 
+TEST_CASE("how stale gradients were is summed over workers, of each life the last word") {
+  const auto staleness = [](const std::string& worker, int incarnation, const std::string& gradients) {
+    return R"({"event":"staleness","restore_epoch":1,"worker":")" + worker + R"(","incarnation":)" +
+           std::to_string(incarnation) + R"(,"gradients":)" + gradients + "}\n";
+  };
+  const auto metrics = parse_metrics(staleness("worker0", 1, "[3]") + staleness("worker0", 1, "[4,1]") +
+                                     staleness("worker0", 2, "[1]") + staleness("worker1", 1, "[0,0,2]"));
+  CHECK(metrics.staleness == std::vector<std::uint64_t>{5, 1, 2});
+  CHECK(staleness_text(metrics.staleness) == "staleness 0.62 on average, 2 at most");
+}
+
 TEST_CASE("after a rollback, the last lineage of each iteration counts") {
   const auto last = final_metrics(parse_metrics(a_run_with_a_rollback()));
   REQUIRE(last.iterations.size() == 6);

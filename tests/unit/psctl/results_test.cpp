@@ -63,6 +63,14 @@ TEST_CASE("results have the lists of the predecessor, and what is known beside t
   CHECK(json.contains("processes"));
 }
 
+TEST_CASE("the results of an asynchronous run say how stale gradients were") {
+  CHECK(results_json(record())["staleness"].is_null());
+  RunRecord asynchronous = record();
+  asynchronous.metrics.staleness = {6, 2};
+  CHECK(results_json(asynchronous)["staleness"] == nlohmann::ordered_json{{"0", 6}, {"1", 2}});
+  CHECK(summary(asynchronous).find("staleness 0.25 on average, 1 at most") != std::string::npos);
+}
+
 TEST_CASE("a run that did nothing has results too") {
   RunRecord nothing;
   nothing.config = *load_config_text("name: test", "test");

@@ -282,6 +282,37 @@ TEST_CASE("blocks come back with values and state, in the order asked for, on an
   }
 }
 
+TEST_CASE("the clocks of an asynchronous run come back with its blocks, even where the optimizer has no state") {
+  const TempDir dir;
+  Manifest manifest = model.manifest(at, false);
+  manifest.clocks = 2;
+  const Floats clocks{60, 0, 61, 1};
+  std::vector<Floats> kept;
+  std::vector<StoredBlock> stored;
+  for (const BlockId block : all_blocks()) {
+    kept.push_back(model.values(block, at));
+  }
+  for (const BlockId block : all_blocks()) {
+    stored.push_back({block, std::as_bytes(std::span(kept[block.value])), {}, std::as_bytes(std::span(clocks))});
+  }
+  const auto files = write_shard(dir.path(), at, ServerId{"server0"}, Incarnation{7}, model.table, stored);
+  REQUIRE(files);
+  for (const WrittenFile& file : *files) {
+    manifest.files.push_back({ServerId{"server0"}, file});
+  }
+  const auto committed = commit(dir.path(), manifest);
+  REQUIRE(committed);
+  CHECK(read_manifest(committed->folder)->clocks == 2);
+  CHECK(verify_checkpoint(committed->folder).problems.empty());
+  const auto loaded = load_blocks(committed->folder, model.table, 0, all_blocks(), true);
+  REQUIRE(loaded);
+  CHECK(loaded->back().clocks == clocks);
+  CHECK(loaded->back().values == kept.back());
+  CHECK(load_blocks(committed->folder, model.table, 0, all_blocks())->back().clocks.empty());
+  manifest.files.pop_back();
+  CHECK_FALSE(coverage_problems(manifest).empty());
+}
+
 TEST_CASE("loading weights alone does not touch the optimizer's files") {
   const TempDir dir;
   const fs::path folder = model.checkpoint(dir.path(), at);

@@ -1,0 +1,378 @@
+#include "libps/core/async_client.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "libps/core/bounds.hpp"
+
+namespace ringps {
+namespace {
+
+constexpr Duration patience_max = std::chrono::seconds(8);
+
+}  // namespace
+
+AsyncClientCore::AsyncClientCore(const JobSpec& job, WorkerId id, Incarnation incarnation)
+    : job_(job), id_(std::move(id)), incarnation_(incarnation), table_(job.tensors, job.block_elements) {}
+
+// ---- views ----------------------------------------------------------------------------------------------------------
+
+bool AsyncClientCore::cut_parts() {
+  parts_.clear();
+  const Placement placement(view_, table_, job_.virtual_nodes, job_.replicas);
+  for (std::uint32_t server = 0; server < view_.servers.size(); ++server) {
+    std::size_t bytes = job_.message_bytes;  // full: the first block opens a part
+    for (const BlockId block : placement.owned(server)) {
+      const auto& at = table_[block];
+      const std::size_t block_bytes = std::size_t{at.elements} * sizeof(float);
+      if (bytes + block_bytes > job_.message_bytes) {
+        parts_.emplace_back().server = server;
+        bytes = 0;
+      }
+      bytes += block_bytes;
+      parts_.back().blocks.push_back(block);
+      parts_.back().elements += at.elements;
+    }
+  }
+  for (Part& part : parts_) {
+    part.runs = table_.runs(part.blocks);
+    for (std::size_t block = 0; const BlockRun& run : part.runs) {
+      Span span{table_[part.blocks[block]].flat_offset, 0};
+      for (std::uint32_t i = 0; i < run.count; ++i) {
+        span.elements += table_[part.blocks[block++]].elements;
+      }
+      part.spans.push_back(span);
+    }
+  }
+  return placement.digest() == view_.placement_digest;
+}
+
+void AsyncClientCore::on_view(Time now, const View& view, Effects& effects) {
+  if (view.epoch <= view_.epoch) {
+    return;
+  }
+  const bool rolled_back = view.restore.epoch != view_.restore.epoch;
+  view_ = view;
+  requests_.clear();
+  joint_.reset();
+  if (rolled_back) {
+    slices_.clear();
+    floor_ = view.restore.iteration;
+    reached_.reset();
+    finished_ = false;
+  }
+  if (!cut_parts()) {
+    effects.push_back(GiveUp{"the placement computed from view " + std::to_string(view.epoch.value) +
+                             " is not the one that the view's digest stands for: the programs differ"});
+    return;
+  }
+  own_ = view.slices_of(id_.value);
+  if (finished_) {  // all slices are, at all blocks
+    return;
+  }
+  std::erase_if(slices_,
+                [&](const auto& entry) { return std::find(own_.begin(), own_.end(), entry.first) == own_.end(); });
+  for (const auto& [id, slice] : slices_) {
+    resume(now, id, slice, effects);
+  }
+  fetch_jointly(now, effects);
+}
+
+/// Asks for what has not been answered, or was answered by a part that is cut otherwise now.
+void AsyncClientCore::resume(Time now, SliceId id, const Slice& slice, Effects& effects) {
+  if (slice.weights || slice.clock == job_.iterations) {
+    return;
+  }
+  for (std::size_t p = 0; p < parts_.size(); ++p) {
+    const Part& part = parts_[p];
+    if (has(slice.fetch, part)) {
+      continue;
+    }
+    if (!slice.gradient) {
+      const Iteration bound{slice.clock.value - std::min(slice.clock.value, job_.staleness)};
+      request(now, id, p, Pull{bound, true, part.runs}, {}, effects);
+      continue;
+    }
+    auto together = std::make_shared<Floats>();
+    Payload payload;
+    if (part.spans.size() == 1) {  // in place
+      const auto bytes = std::as_bytes(std::span(*slice.gradient).subspan(part.spans.front().offset, part.elements));
+      payload = Payload(slice.gradient, bytes);
+    } else {
+      together->reserve(part.elements);
+      for (const Span& span : part.spans) {
+        const auto first = slice.gradient->begin() + static_cast<std::ptrdiff_t>(span.offset);
+        together->insert(together->end(), first, first + static_cast<std::ptrdiff_t>(span.elements));
+      }
+      payload = Payload::of(std::shared_ptr<const Floats>(std::move(together)));
+    }
+    request(now, id, p, PushPull{slice.clock.next(), id, part.runs}, std::move(payload), effects);
+  }
+}
+
+/// Everybody else has gone on without us: what is known counts for nothing.
+void AsyncClientCore::start_over(Time now, Effects& effects) {
+  requests_.clear();
+  slices_.clear();
+  joint_.reset();
+  fetch_jointly(now, effects);
+}
+
+// ---- weights --------------------------------------------------------------------------------------------------------
+
+AsyncClientCore::Fetch AsyncClientCore::new_fetch() {
+  auto free = std::find_if(buffers_.begin(), buffers_.end(), [](const auto& buffer) { return is_sole_owner(buffer); });
+  if (free == buffers_.end()) {
+    buffers_.push_back(std::make_shared<Floats>(table_.flat_elements(), 0.0F));
+    free = std::prev(buffers_.end());
+  }
+  return {*free, std::vector<std::uint8_t>(table_.size(), 0), std::vector<Iteration>(job_.slices, newest_version)};
+}
+
+bool AsyncClientCore::has(const Fetch& fetch, const Part& part) const {
+  return std::all_of(part.blocks.begin(), part.blocks.end(),
+                     [&](BlockId block) { return fetch.arrived[block.value] != 0; });
+}
+
+/// Whether a gradient of clock + 1 may be computed from weights that contain `floor` of every slice.
+bool AsyncClientCore::may_compute(Iteration clock, Iteration floor) const {
+  return job_.consistency == Consistency::asp || floor.value + job_.staleness >= clock.value;
+}
+
+/// Fetches weights where that is for all slices: at the beginning of some, and at the end of all.
+void AsyncClientCore::fetch_jointly(Time now, Effects& effects) {
+  const bool all_known = slices_.size() == own_.size();
+  const bool all_done = all_known && own_iteration() == job_.iterations;
+  if (own_.empty() || joint_ || finished_ || (all_known && !all_done)) {
+    return;
+  }
+  joint_ = new_fetch();
+  joint_is_last_ = all_done;
+  for (std::size_t p = 0; p < parts_.size(); ++p) {
+    request(now, std::nullopt, p, Pull{all_done ? job_.iterations : newest_version, true, parts_[p].runs}, {}, effects);
+  }
+}
+
+void AsyncClientCore::on_joint(Time now, Effects& effects) {
+  const Fetch fetch = std::move(*joint_);
+  joint_.reset();
+  const Iteration floor = *std::min_element(fetch.clocks.begin(), fetch.clocks.end());
+  floor_ = std::max(floor_, floor);
+  if (joint_is_last_) {
+    finished_ = true;
+    reach(job_.iterations, fetch.values, effects);
+    return;
+  }
+  for (const SliceId id : own_) {
+    const auto [at, added] = slices_.try_emplace(id);
+    Slice& slice = at->second;
+    if (!added) {
+      continue;
+    }
+    slice.clock = fetch.clocks[id.value];
+    if (slice.clock == job_.iterations) {
+      continue;
+    }
+    if (may_compute(slice.clock, floor)) {
+      slice.weights = fetch.values;
+      slice.floor = floor;
+    } else {  // whoever had it before was the first of all, and was about to wait
+      slice.fetch = new_fetch();
+      resume(now, id, slice, effects);
+    }
+  }
+  if (const Iteration own = own_iteration(); own < job_.iterations) {
+    reach(own, fetch.values, effects);
+  }
+  fetch_jointly(now, effects);
+}
+
+/// All blocks have this slice's contribution, and with it have come new weights.
+void AsyncClientCore::on_slice(Time now, SliceId id, Effects& effects) {
+  Slice& slice = slices_.at(id);
+  const Fetch fetch = std::exchange(slice.fetch, {});
+  slice.floor = *std::min_element(fetch.clocks.begin(), fetch.clocks.end());
+  floor_ = std::max(floor_, slice.floor);
+  if (std::exchange(slice.gradient, nullptr)) {
+    slice.clock = slice.clock.next();
+  }
+  if (slice.clock < job_.iterations) {
+    slice.weights = fetch.values;
+  }
+  if (const Iteration own = own_iteration(); slices_.size() == own_.size() && own < job_.iterations) {
+    reach(own, fetch.values, effects);
+  }
+  fetch_jointly(now, effects);
+}
+
+Iteration AsyncClientCore::own_iteration() const {
+  Iteration least = job_.iterations;
+  for (const auto& [id, slice] : slices_) {
+    least = std::min(least, slice.clock);
+  }
+  return least;
+}
+
+/// Where a slice that was behind has been given away, several iterations are reached at once: those that are due for
+/// evaluation must not be missing.
+void AsyncClientCore::reach(Iteration iteration, const std::shared_ptr<const Floats>& weights, Effects& effects) {
+  if (reached_ && iteration <= *reached_) {
+    return;
+  }
+  const std::uint64_t interval = job_.evaluate_interval;
+  for (std::uint64_t due = reached_ && interval != 0 ? (reached_->value / interval + 1) * interval : iteration.value;
+       due < iteration.value; due += interval) {
+    effects.push_back(Reached{{Iteration{due}, view_.restore.epoch, weights}});
+  }
+  reached_ = iteration;
+  effects.push_back(Reached{{iteration, view_.restore.epoch, weights}});
+}
+
+// ---- gradients ------------------------------------------------------------------------------------------------------
+
+std::optional<AsyncClientCore::Task> AsyncClientCore::next_task() const {
+  std::optional<Task> task;
+  for (const auto& [id, slice] : slices_) {
+    if (slice.weights && (!task || slice.clock.next() < task->iteration)) {
+      task = Task{slice.clock.next(), id, slice.weights, nullptr};
+    }
+  }
+  return task;
+}
+
+void AsyncClientCore::contribute(Time now, const Task& task, std::shared_ptr<const Floats> gradient, Effects& effects) {
+  const auto at = slices_.find(task.slice);
+  if (at == slices_.end() || at->second.weights != task.weights || at->second.clock.next() != task.iteration) {
+    return;
+  }
+  Slice& slice = at->second;
+  const std::size_t lacked = std::min<std::size_t>(slice.clock.value - std::min(slice.clock, slice.floor).value,
+                                                   bounds::staleness_counted_max);
+  staleness_.resize(std::max(staleness_.size(), lacked + 1), 0);
+  ++staleness_[lacked];
+  slice.weights = nullptr;
+  slice.gradient = std::move(gradient);
+  slice.fetch = new_fetch();
+  resume(now, task.slice, slice, effects);
+}
+
+// ---- messages -------------------------------------------------------------------------------------------------------
+
+void AsyncClientCore::request(Time now, std::optional<SliceId> slice, std::size_t part, Body body, Payload payload,
+                              Effects& effects) {
+  last_request_ = last_request_.next();
+  const Duration patience = job_.timeouts.request_timeout;
+  const auto [at, added] = requests_.emplace(
+      last_request_, Request{slice, part, std::move(body), std::move(payload), now + patience, patience});
+  send(last_request_, at->second, effects);
+}
+
+void AsyncClientCore::send(RequestId id, const Request& request, Effects& effects) const {
+  Message message{
+      {job_.cluster, Role::worker, id_.value, incarnation_, view_.epoch, id}, request.body, request.payload};
+  effects.emplace_back(Send{parts_[request.part].server, std::move(message)});
+}
+
+void AsyncClientCore::on_message(Time now, Message message, Effects& effects) {
+  const Envelope& envelope = message.envelope;
+  if (envelope.cluster != job_.cluster || envelope.role != Role::server) {
+    return;
+  }
+  if (auto* stale = std::get_if<Stale>(&message.body)) {
+    on_view(now, stale->view, effects);
+    return;
+  }
+  const auto at = requests_.find(envelope.request);
+  if (at == requests_.end() || envelope.epoch != view_.epoch ||
+      view_.servers[parts_[at->second.part].server].id.value != envelope.sender) {
+    return;  // an answer to what has been answered or given up
+  }
+  if (const auto* refused = std::get_if<Refused>(&message.body)) {
+    on_refused(now, *refused, envelope.sender, effects);
+  } else if (const auto* values = std::get_if<Values>(&message.body)) {
+    if (message.payload.size() != parts_[at->second.part].elements * sizeof(float) ||
+        values->clocks.size() != job_.slices) {
+      return;  // not what was asked for; the request is repeated
+    }
+    const Request answered = std::move(at->second);
+    requests_.erase(at);
+    on_values(now, answered, *values, message.payload, effects);
+  }
+}
+
+void AsyncClientCore::on_values(Time now, const Request& request, const Values& values, const Payload& payload,
+                                Effects& effects) {
+  Fetch& fetch = request.slice ? slices_.at(*request.slice).fetch : *joint_;
+  const Part& part = parts_[request.part];
+  const std::byte* from = payload.data();
+  for (const Span& span : part.spans) {
+    std::memcpy(fetch.values->data() + span.offset, from, span.elements * sizeof(float));
+    from += span.elements * sizeof(float);
+  }
+  for (const BlockId block : part.blocks) {
+    fetch.arrived[block.value] = 1;
+  }
+  for (std::size_t slice = 0; slice < fetch.clocks.size(); ++slice) {
+    fetch.clocks[slice] = std::min(fetch.clocks[slice], values.clocks[slice]);
+  }
+  if (std::all_of(parts_.begin(), parts_.end(), [&](const Part& each) { return has(fetch, each); })) {
+    request.slice ? on_slice(now, *request.slice, effects) : on_joint(now, effects);
+  }
+}
+
+void AsyncClientCore::on_refused(Time now, const Refused& refused, const std::string& by, Effects& effects) {
+  switch (refused.reason) {
+    case RefusalReason::unknown_sender:  // a view on its way will say why
+    case RefusalReason::overloaded:
+      return;  // the request is repeated at its deadline
+    case RefusalReason::version_gone:
+      start_over(now, effects);
+      return;
+    default:
+      effects.push_back(GiveUp{by + " refused a request of " + id_.value + ": " + refused.text});
+  }
+}
+
+// ---- time -----------------------------------------------------------------------------------------------------------
+
+void AsyncClientCore::on_tick(Time now, Effects& effects) {
+  for (auto& [id, request] : requests_) {
+    if (now >= request.deadline) {
+      request.patience = std::min(request.patience * 2, patience_max);
+      request.deadline = now + request.patience;
+      send(id, request, effects);
+    }
+  }
+}
+
+Time AsyncClientCore::next_deadline() const {
+  Time earliest = time_never;
+  for (const auto& [id, request] : requests_) {
+    earliest = std::min(earliest, request.deadline);
+  }
+  return earliest;
+}
+
+std::string AsyncClientCore::waiting_for() const {
+  if (own_.empty()) {
+    return "a slice to compute";
+  }
+  if (next_task() || requests_.empty()) {
+    return {};
+  }
+  const Request& first = requests_.begin()->second;
+  std::string servers;
+  for (const auto& [id, request] : requests_) {
+    const std::string& server = view_.servers[parts_[request.part].server].id.value;
+    if (request.slice == first.slice && servers.find(server) == std::string::npos) {
+      servers += (servers.empty() ? "" : ", ") + server;
+    }
+  }
+  if (!first.slice) {
+    return (joint_is_last_ ? "the last weights of " : "the weights of ") + servers;
+  }
+  return "iteration " + std::to_string(slices_.at(*first.slice).clock.value + 1) + " of " + servers;
+}
+
+}  // namespace ringps
