@@ -3,6 +3,7 @@ SEEDS ?= 1000
 CYCLES ?= 5
 MINUTES ?= 0
 BASE ?= debian:bookworm-slim
+BENCH_OPTIONS ?=
 export CTEST_PARALLEL_LEVEL ?= $(shell nproc)
 
 .DEFAULT_GOAL := help
@@ -41,10 +42,11 @@ bench-failover: build ## Measure how long training stands still when a server di
 	cmake --build --preset release --target ringps-chaos
 	build/bin/ringps-chaos --failover 50 --out runs/failover
 
-bench: build ## Measure ringps beside raw ZeroMQ, into runs/bench; and the kernels
+bench: build ## Measure ringps beside raw ZeroMQ, into runs/bench; BENCH_OPTIONS='--report BENCHMARKS.md'
+	scripts/install-dependencies figures
 	cmake --build --preset release --target benches
 	for bench in build/bin/*_bench; do $$bench || exit 1; done
-	build/bin/ps-bench --commit $$(git describe --always --dirty)
+	build/bin/ps-bench --commit $$(git describe --always --dirty) $(BENCH_OPTIONS)
 
 figures: build ## Reproduce the published figures, into runs/figures
 	scripts/install-dependencies figures

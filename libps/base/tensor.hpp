@@ -30,6 +30,19 @@ struct TensorSpec {
   friend bool operator==(const TensorSpec&, const TensorSpec&) = default;
 };
 
+/// A named sparse parameter: rows of `width` floats under 64-bit ids, which come into being when they are first
+/// touched. Rows are hashed to `buckets` blocks by their ids.
+struct TableSpec {
+  std::string name;
+  std::uint32_t width = 1;
+  Initialiser initialiser;  ///< of a row's elements: a pure function of (seed, name, id, element)
+  std::uint32_t buckets = 64;
+  std::uint64_t rows_per_server = 1ULL << 40U;  ///< a run whose server would hold more of them ends with an error
+  std::uint32_t expire_after = 0;  ///< a row that no iteration has touched for so many begins anew; 0: never
+
+  friend bool operator==(const TableSpec&, const TableSpec&) = default;
+};
+
 /// Tensors start at multiples of this many floats (64 bytes) in the flat vector, so that every process computes with
 /// the same alignment and therefore sums in the same order. The gaps are zero.
 inline constexpr std::size_t tensor_alignment_elements = 16;

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "libps/base/check.hpp"
 #include "libps/base/log.hpp"
 #include "libps/core/worker_core.hpp"
 #include "libps/net/clock.hpp"
@@ -134,6 +135,11 @@ std::optional<Client::Task> Client::next() {
     if (c.ended) {
       return std::nullopt;
     }
+    while (const auto choice = c.core.next_choice()) {
+      check(static_cast<bool>(c.hooks.choose_rows), "with tables somebody says which rows are needed");
+      c.core.choose(now(), *choice, c.hooks.choose_rows(choice->iteration, choice->slice), c.effects);
+      c.carry_out();
+    }
     if (auto task = c.core.next_task()) {
       return task;
     }
@@ -141,8 +147,9 @@ std::optional<Client::Task> Client::next() {
   }
 }
 
-void Client::contribute(const Task& task, std::shared_ptr<const Floats> gradient) {
-  connection_->core.contribute(now(), task, std::move(gradient), connection_->effects);
+void Client::contribute(const Task& task, std::shared_ptr<const Floats> gradient,
+                        std::shared_ptr<const Floats> row_gradient) {
+  connection_->core.contribute(now(), task, std::move(gradient), connection_->effects, std::move(row_gradient));
   connection_->carry_out();
 }
 

@@ -9,8 +9,11 @@
 //
 // A gradient has to be a pure function of the task: then whatever fails, the weights of a synchronous run end with the
 // same bits.
+//
+// With tables, Hooks::choose_rows says which rows a slice needs, and task->rows has their values.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -37,6 +40,9 @@ class Client {
     std::function<void(const Weights&)> on_weights;
     std::function<void(const HeartbeatAnswer&)> on_heard;
     std::function<void(Time)> on_turn;  ///< many times a second
+    /// With tables, and then required: the ids of the rows of each that the slice's gradient is computed from, in any
+    /// order and any number of times. A pure function. Called before the iteration begins.
+    std::function<std::vector<std::vector<std::uint64_t>>(Iteration, SliceId)> choose_rows;
   };
   using Task = ClientCore::Task;
 
@@ -51,8 +57,10 @@ class Client {
   /// when SIGINT or SIGTERM has come (see ended()).
   std::optional<Task> next();
 
-  /// Hands in a task's gradient: the flat vector of libps/base/tensor.hpp. Never blocks.
-  void contribute(const Task& task, std::shared_ptr<const Floats> gradient);
+  /// Hands in a task's gradient: the flat vector of libps/base/tensor.hpp, and with tables that of the rows, as
+  /// RowBatch::offsets() says where. Never blocks.
+  void contribute(const Task& task, std::shared_ptr<const Floats> gradient,
+                  std::shared_ptr<const Floats> row_gradient = nullptr);
 
   /// Of this life, in asynchronous modes: how many gradients were computed from weights that lacked 0, 1, 2 …
   /// iterations of some slice.

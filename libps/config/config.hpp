@@ -41,6 +41,25 @@ struct TensorConfig {
   friend bool operator==(const TensorConfig&, const TensorConfig&) = default;
 };
 
+/// A table of a model that only the worker's program knows.
+struct TableConfig {
+  std::string name;
+  std::uint32_t width = 1;
+  double low = 0.0;
+  double high = 0.0;
+
+  static constexpr auto fields() {
+    using S = TableConfig;
+    return std::tuple{
+        schema::shared("name", &S::name, "1 to 64 of A-Z a-z 0-9 _ . -"),
+        schema::shared("width", &S::width, {1, 65536}, "floats of a row"),
+        schema::shared("low", &S::low, {-1e6, 1e6}, "a row's first values are uniform in [low, high)"),
+        schema::shared("high", &S::high, {-1e6, 1e6}, "equal to low: constant"),
+    };
+  }
+  friend bool operator==(const TableConfig&, const TableConfig&) = default;
+};
+
 struct ModelConfig {
   using Kind = ModelKind;
   using Initial = ringps::Initial;
@@ -48,47 +67,88 @@ struct ModelConfig {
   Kind kind = Kind::logistic_regression;
   std::vector<std::uint32_t> hidden;
   std::optional<Initial> initial;  ///< always set in a configuration that has been loaded
+  std::uint32_t factors = 8;
   std::vector<TensorConfig> tensors;
+  std::vector<TableConfig> tables;
 
   static constexpr auto fields() {
     using S = ModelConfig;
     return std::tuple{
         schema::shared("kind", &S::kind,
                        "logistic_regression learns odd or even, softmax_regression and mlp the ten digits, "
-                       "sparse_logistic_regression the two classes of libsvm data, custom what cluster.worker_program "
-                       "says"),
+                       "sparse_logistic_regression the two classes of libsvm data, factorization_machine the same or "
+                       "clicks, over a table, matrix_factorization ratings, custom what cluster.worker_program says"),
         schema::shared("hidden", &S::hidden, {1, 65536}, "widths of the 1 to 8 hidden layers; mlp only, default [256]"),
         schema::shared("initial", &S::initial,
                        "first weights; default: uniform in [0, 1) for logistic_regression, zeros for "
                        "softmax_regression, glorot for mlp"),
+        schema::shared(
+            "factors", &S::factors, {0, 1024},
+            "of a row; factorization_machine, where 0 makes a logistic regression, and matrix_factorization"),
         schema::shared("tensors", &S::tensors, "of a custom model: [{name: w, shape: [10, 3], low: 0, high: 1}]"),
+        schema::shared("tables", &S::tables, "of a custom model: [{name: users, width: 16, low: -0.1, high: 0.1}]"),
     };
   }
   friend bool operator==(const ModelConfig&, const ModelConfig&) = default;
 };
 
+/// What holds for every table.
+struct TablesConfig {
+  std::uint32_t buckets = 256;
+  std::uint64_t rows_per_server = 200'000'000;
+  std::uint32_t expire_after = 0;
+
+  static constexpr auto fields() {
+    using S = TablesConfig;
+    return std::tuple{
+        schema::shared("buckets", &S::buckets, {1, 65536},
+                       "blocks of a table: they are placed, replicated and moved one by one"),
+        schema::shared("rows_per_server", &S::rows_per_server, {1, 1ULL << 40U},
+                       "a server that holds more rows of a table ends the run with an error"),
+        schema::shared("expire_after", &S::expire_after, {0, 1U << 30U},
+                       "iterations in which nobody has touched a row, after which it begins anew; 0: never"),
+    };
+  }
+  friend bool operator==(const TablesConfig&, const TablesConfig&) = default;
+};
+
 struct DataConfig {
-  enum class Kind : std::uint8_t { synthetic, mnist, libsvm };
+  enum class Kind : std::uint8_t { synthetic, mnist, libsvm, clicks, ratings };
 
   Kind kind = Kind::synthetic;
   std::string path;
   std::string test_path;
   std::uint32_t features = 0;
+  std::uint32_t fields_per_sample = 10;
+  std::uint64_t users = 1000;
+  std::uint64_t items = 1000;
+  std::uint32_t rank = 0;
+  double noise = 0.1;
   std::uint64_t train_samples = 0;
   std::uint64_t test_samples = 0;
 
   static constexpr auto fields() {
     using S = DataConfig;
     return std::tuple{
-        schema::shared("kind", &S::kind, "synthetic is computed from the seed and needs no files"),
+        schema::shared("kind", &S::kind,
+                       "synthetic digits, clicks and ratings are computed from the seed and need no files"),
         schema::local("path", &S::path,
                       "folder of the data, or the training file of libsvm; empty: mnist in $RINGPS_DATA, then in "
                       "~/.cache/ringps; there a libsvm path is looked for as well"),
         schema::local("test_path", &S::test_path, "the test file of libsvm; empty: the training file's name with .t"),
-        schema::shared("features", &S::features, {0, features_max},
-                       "of libsvm data; 0: the largest index in the files, which psctl run fills in"),
-        schema::shared("train_samples", &S::train_samples, {0, samples_max}, "0: all; of synthetic data 10000"),
-        schema::shared("test_samples", &S::test_samples, {0, samples_max}, "0: all; of synthetic data 2000"),
+        schema::shared("features", &S::features, {0, 4'000'000'000U},
+                       "of libsvm data, 0: the largest index in the files, which psctl run fills in; of clicks, 0: a "
+                       "million"),
+        schema::shared("fields", &S::fields_per_sample, {1, 1000}, "features of a sample; clicks only"),
+        schema::shared("users", &S::users, {1, 1ULL << 40U}, "who rates; ratings only"),
+        schema::shared("items", &S::items, {1, 1ULL << 40U}, "what is rated; ratings only"),
+        schema::shared("rank", &S::rank, {0, 1024},
+                       "factors of the truth that clicks and ratings are drawn from; 0: as many as the model has"),
+        schema::shared("noise", &S::noise, {0.0, 1e6}, "of a rating, at most; ratings only"),
+        schema::shared("train_samples", &S::train_samples, {0, samples_max},
+                       "0: all; of synthetic digits 10000, of clicks and ratings 100000"),
+        schema::shared("test_samples", &S::test_samples, {0, samples_max},
+                       "0: all; of synthetic digits 2000, of clicks and ratings 10000"),
     };
   }
   friend bool operator==(const DataConfig&, const DataConfig&) = default;
@@ -322,6 +382,7 @@ struct Config {
   std::string name = "ringps";
   std::uint64_t seed = 0;
   ModelConfig model;
+  TablesConfig tables;
   DataConfig data;
   ClusterConfig cluster;
   TrainConfig train;
@@ -338,6 +399,7 @@ struct Config {
         schema::shared("name", &S::name, "of the cluster and the run: 1 to 64 of a-z 0-9 _ -"),
         schema::shared("seed", &S::seed, "of everything random: the same seed gives the same weights, bit for bit"),
         schema::section("model", &S::model, "what is trained"),
+        schema::section("tables", &S::tables, "where its rows are, if it has tables"),
         schema::section("data", &S::data, "what it learns from"),
         schema::section("cluster", &S::cluster, "the processes"),
         schema::section("train", &S::train, "how it learns"),
@@ -357,10 +419,12 @@ struct Config {
 
 constexpr auto names(ModelKind) {
   using enum ModelKind;
-  return schema::Names<ModelKind, 5>{{{"logistic_regression", logistic_regression},
+  return schema::Names<ModelKind, 7>{{{"logistic_regression", logistic_regression},
                                       {"softmax_regression", softmax_regression},
                                       {"mlp", mlp},
                                       {"sparse_logistic_regression", sparse_logistic_regression},
+                                      {"factorization_machine", factorization_machine},
+                                      {"matrix_factorization", matrix_factorization},
                                       {"custom", custom}}};
 }
 constexpr auto names(Initial) {
@@ -369,7 +433,8 @@ constexpr auto names(Initial) {
 }
 constexpr auto names(DataConfig::Kind) {
   using enum DataConfig::Kind;
-  return schema::Names<DataConfig::Kind, 3>{{{"synthetic", synthetic}, {"mnist", mnist}, {"libsvm", libsvm}}};
+  return schema::Names<DataConfig::Kind, 5>{
+      {{"synthetic", synthetic}, {"mnist", mnist}, {"libsvm", libsvm}, {"clicks", clicks}, {"ratings", ratings}}};
 }
 constexpr auto names(WorkerScope) {
   return schema::Names<WorkerScope, 2>{{{"all", WorkerScope::all}, {"server", WorkerScope::server}}};

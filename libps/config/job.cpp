@@ -9,6 +9,8 @@
 #include <utility>
 
 #include "libps/base/check.hpp"
+#include "libps/model/factorization_machine.hpp"
+#include "libps/model/matrix_factorization.hpp"
 #include "libps/model/sparse_logistic_regression.hpp"
 
 namespace ringps {
@@ -34,9 +36,54 @@ Result<std::vector<TensorSpec>> model_tensors(const Config& config) {
       }
       return tensors;
     }
+    case ModelKind::factorization_machine:
+      return factorization_machine_tensors();
+    case ModelKind::matrix_factorization:
+      return std::vector<TensorSpec>{};
     default:
       return make_model(model_spec(config))->tensors();
   }
+}
+
+std::vector<TableSpec> model_tables(const Config& config) {
+  std::vector<TableSpec> tables;
+  if (config.model.kind == ModelKind::factorization_machine) {
+    tables = factorization_machine_tables(config.model.factors);
+  } else if (config.model.kind == ModelKind::matrix_factorization) {
+    tables = matrix_factorization_tables(config.model.factors);
+  }
+  for (const TableConfig& table : config.model.tables) {
+    TableSpec& spec = tables.emplace_back();
+    spec.name = table.name;
+    spec.width = table.width;
+    spec.initialiser = {static_cast<float>(table.low), static_cast<float>(table.high)};
+  }
+  for (TableSpec& table : tables) {
+    table.buckets = config.tables.buckets;
+    table.rows_per_server = config.tables.rows_per_server;
+    table.expire_after = config.tables.expire_after;
+  }
+  return tables;
+}
+
+ClickSpec click_spec(const Config& config) {
+  return {.seed = config.seed,
+          .features = config.data.features,
+          .fields = config.data.fields_per_sample,
+          .factors = config.data.rank,
+          .weight = 1.0,
+          .train_samples = config.data.train_samples,
+          .test_samples = config.data.test_samples};
+}
+
+RatingSpec rating_spec(const Config& config) {
+  return {.seed = config.seed,
+          .users = config.data.users,
+          .items = config.data.items,
+          .rank = config.data.rank,
+          .noise = config.data.noise,
+          .train_samples = config.data.train_samples,
+          .test_samples = config.data.test_samples};
 }
 
 JobSpec make_job(const Config& config, std::vector<TensorSpec> tensors) {
@@ -49,6 +96,7 @@ JobSpec make_job(const Config& config, std::vector<TensorSpec> tensors) {
       .cluster = config.name,
       .seed = config.seed,
       .tensors = std::move(tensors),
+      .tables = model_tables(config),
       .block_elements = cluster.block_elements,
       .virtual_nodes = cluster.virtual_nodes,
       .replicas = cluster.replicas,
@@ -83,7 +131,7 @@ JobSpec make_job(const Config& config, std::vector<TensorSpec> tensors) {
                      .min_gap = milliseconds(config.checkpoint.min_gap_ms),
                      .wait = config.checkpoint.wait,
                      .keep = config.checkpoint.keep},
-      .evaluate_interval = config.evaluate.interval,
+      .evaluate_interval = model_tables(config).empty() ? config.evaluate.interval : 0,
       .message_bytes = cluster.message_bytes,
       .timeouts = {.heartbeat_interval = milliseconds(timeouts.heartbeat_interval_ms),
                    .failure_timeout = milliseconds(timeouts.failure_timeout_ms),

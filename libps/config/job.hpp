@@ -9,6 +9,7 @@
 #include "libps/config/config.hpp"
 #include "libps/core/job.hpp"
 #include "libps/data/libsvm.hpp"
+#include "libps/data/sample_source.hpp"
 #include "libps/model/model.hpp"
 
 namespace ringps {
@@ -18,6 +19,13 @@ ModelSpec model_spec(const Config& config);
 
 /// The tensors of a loaded configuration's model; an error if it is one of libsvm data and data.features is not known.
 Result<std::vector<TensorSpec>> model_tensors(const Config& config);
+
+/// Its tables.
+std::vector<TableSpec> model_tables(const Config& config);
+
+/// Where clicks and ratings of a loaded configuration are drawn from.
+ClickSpec click_spec(const Config& config);
+RatingSpec rating_spec(const Config& config);
 
 /// The job of a loaded configuration, for a model with these tensors.
 JobSpec make_job(const Config& config, std::vector<TensorSpec> tensors);

@@ -19,6 +19,9 @@ constexpr std::size_t hidden_layers_max = 8;
 constexpr std::uint32_t hidden_default = 256;
 constexpr std::uint64_t synthetic_train_samples = 10'000;
 constexpr std::uint64_t synthetic_test_samples = 2'000;
+constexpr std::uint64_t drawn_train_samples = 100'000;
+constexpr std::uint64_t drawn_test_samples = 10'000;
+constexpr std::uint32_t click_features = 1'000'000;
 
 /// Whether a rule about these values makes sense: after a wrong value, only that one is worth reporting.
 bool all_sound(const Report& report, std::initializer_list<const char*> paths) {
@@ -63,17 +66,30 @@ void check_data(const Config& config, Report& report) {
   if (!all_sound(report, {"model.kind", "data.kind"})) {
     return;
   }
-  const bool sparse_model = config.model.kind == ModelKind::sparse_logistic_regression;
+  const ModelKind model = config.model.kind;
   const bool sparse_data = data.kind == DataConfig::Kind::libsvm;
-  if (sparse_model && !sparse_data) {
-    report.problem("data.kind", fmt::format("sparse_logistic_regression learns from libsvm files; expected libsvm, "
-                                            "found {}",
-                                            schema::name_of(data.kind)));
-  }
-  if (sparse_data && !sparse_model && config.model.kind != ModelKind::custom) {
-    report.problem("model.kind", fmt::format("{} learns from images; for libsvm data expected "
-                                             "sparse_logistic_regression, or custom",
-                                             schema::name_of(config.model.kind)));
+  const bool clicks = data.kind == DataConfig::Kind::clicks;
+  const bool ratings = data.kind == DataConfig::Kind::ratings;
+  const auto expect = [&](bool fits, const char* data_kinds) {
+    if (!fits) {
+      report.problem("data.kind", fmt::format("{} learns from other data; expected {}, found {}",
+                                              schema::name_of(model), data_kinds, schema::name_of(data.kind)));
+    }
+  };
+  switch (model) {
+    case ModelKind::custom:
+      break;
+    case ModelKind::sparse_logistic_regression:
+      expect(sparse_data, "libsvm");
+      break;
+    case ModelKind::factorization_machine:
+      expect(sparse_data || clicks, "libsvm or clicks");
+      break;
+    case ModelKind::matrix_factorization:
+      expect(ratings, "ratings");
+      break;
+    default:
+      expect(!sparse_data && !clicks && !ratings, "synthetic or mnist, which are images");
   }
   if (sparse_data && data.path.empty() && report.sound("data.path")) {
     report.problem("data.path", "expected the training file of libsvm data, or the folder that it lies in; found none");
@@ -81,14 +97,24 @@ void check_data(const Config& config, Report& report) {
   if (!sparse_data && !data.test_path.empty()) {
     report.problem("data.test_path", "only libsvm data has a test file of its own: remove it");
   }
-  if (!sparse_data && report.sound("data.features") && data.features != 0) {
-    report.problem("data.features", "only for libsvm data: remove it");
+  if (!sparse_data && !clicks && report.sound("data.features") && data.features != 0) {
+    report.problem("data.features", "only for libsvm data and clicks: remove it");
+  }
+  if (sparse_data && report.sound("data.features") && data.features > features_max) {
+    report.problem("data.features",
+                   fmt::format("libsvm files have at most {} features; found {}", features_max, data.features));
+  }
+  if (clicks && all_sound(report, {"data.features", "data.fields"}) && data.features != 0 &&
+      data.features < data.fields_per_sample) {
+    report.problem("data.features", fmt::format("expected at least one for each of the {} data.fields; found {}",
+                                                data.fields_per_sample, data.features));
   }
 }
 
-void check_tensor(const TensorConfig& tensor, const std::string& path, Report& report) {
+/// Of a tensor or table of a custom model.
+template <class Parameter>
+void check_parameter(const Parameter& tensor, const std::string& path, Report& report) {
   constexpr std::size_t name_bytes_max = 64;
-  constexpr std::uint64_t elements_max = 1U << 30U;
   const auto allowed = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
            c == '-';
@@ -98,6 +124,14 @@ void check_tensor(const TensorConfig& tensor, const std::string& path, Report& r
     report.problem(path + ".name",
                    fmt::format("expected 1 to 64 of the characters A-Z a-z 0-9 _ . -, found {}", single_quoted(name)));
   }
+  if (report.sound(path + ".low") && report.sound(path + ".high") && tensor.low > tensor.high) {
+    report.problem(path + ".high",
+                   fmt::format("expected at least low, which is {}; found {}", tensor.low, tensor.high));
+  }
+}
+
+void check_shape(const TensorConfig& tensor, const std::string& path, Report& report) {
+  constexpr std::uint64_t elements_max = 1U << 30U;
   std::uint64_t elements = 1;
   for (const std::uint64_t extent : tensor.shape) {
     elements = extent == 0 || elements > elements_max / extent ? elements_max + 1 : elements * extent;
@@ -107,36 +141,61 @@ void check_tensor(const TensorConfig& tensor, const std::string& path, Report& r
                    fmt::format("expected a list of extents, as in [10, 3], with at most {} elements in all, found [{}]",
                                elements_max, fmt::join(tensor.shape, ", ")));
   }
-  if (report.sound(path + ".low") && report.sound(path + ".high") && tensor.low > tensor.high) {
-    report.problem(path + ".high",
-                   fmt::format("expected at least low, which is {}; found {}", tensor.low, tensor.high));
-  }
 }
 
 void check_tensors(const ModelConfig& model, Report& report) {
-  if (!all_sound(report, {"model.kind", "model.tensors"})) {
+  if (!all_sound(report, {"model.kind", "model.tensors", "model.tables"})) {
     return;
   }
   const bool custom = model.kind == ModelKind::custom;
-  if (custom && model.tensors.empty()) {
+  if (custom && model.tensors.empty() && model.tables.empty()) {
     report.problem("model.tensors",
-                   "expected the tensors of the custom model, as in [{name: w, shape: [10]}]; found "
-                   "none");
+                   "expected the tensors or tables of the custom model, as in [{name: w, shape: [10]}]; found none");
   }
-  if (!custom && !model.tensors.empty()) {
-    report.problem("model.tensors",
-                   fmt::format("only a custom model lists its tensors: remove them, or change model.kind, which is {}",
-                               schema::name_of(model.kind)));
-  }
-  std::set<std::string> names;
-  for (std::size_t i = 0; i < model.tensors.size(); ++i) {
-    const std::string path = fmt::format("model.tensors[{}]", i);
-    check_tensor(model.tensors[i], path, report);
-    if (!names.insert(model.tensors[i].name).second) {
-      report.problem(path + ".name",
-                     fmt::format("another tensor is called {} already", single_quoted(model.tensors[i].name)));
+  for (const auto& [path, given] :
+       {std::pair("model.tensors", !model.tensors.empty()), std::pair("model.tables", !model.tables.empty())}) {
+    if (!custom && given) {
+      report.problem(path, fmt::format("only a custom model lists them: remove them, or change model.kind, which is {}",
+                                       schema::name_of(model.kind)));
     }
   }
+  std::set<std::string> names;
+  const auto check_one = [&](const auto& parameter, const std::string& path) {
+    check_parameter(parameter, path, report);
+    if (!names.insert(parameter.name).second) {
+      report.problem(path + ".name", fmt::format("another one is called {} already", single_quoted(parameter.name)));
+    }
+  };
+  for (std::size_t i = 0; i < model.tensors.size(); ++i) {
+    const std::string path = fmt::format("model.tensors[{}]", i);
+    check_one(model.tensors[i], path);
+    check_shape(model.tensors[i], path, report);
+  }
+  for (std::size_t i = 0; i < model.tables.size(); ++i) {
+    check_one(model.tables[i], fmt::format("model.tables[{}]", i));
+  }
+  if (model.kind == ModelKind::matrix_factorization && report.sound("model.factors") && model.factors == 0) {
+    report.problem("model.factors", "expected at least 1 for matrix_factorization, found 0");
+  }
+}
+
+/// What is not possible with tables.
+void check_tables(const Config& config, Report& report) {
+  const bool has_tables = config.model.kind == ModelKind::factorization_machine ||
+                          config.model.kind == ModelKind::matrix_factorization || !config.model.tables.empty();
+  if (!has_tables) {
+    return;
+  }
+  const auto refuse = [&](const char* path, bool wrong, const std::string& why) {
+    if (report.sound(path) && wrong) {
+      report.problem(path, "not possible for a model with tables: " + why);
+    }
+  };
+  refuse("cluster.worker_scope", config.cluster.worker_scope != WorkerScope::all, "expected all");
+  refuse("train.refresh_interval", config.train.refresh_interval != 1, "expected 1");
+  refuse("train.speculate", config.train.speculate, "expected false");
+  refuse("train.consistency", config.train.consistency != Consistency::bsp, "expected bsp");
+  refuse("train.optimizer.clip_norm", config.train.optimizer.clip_norm > 0.0, "expected 0");
 }
 
 void check_consistency(const Config& config, Report& report) {
@@ -253,6 +312,7 @@ void check_rules(const Config& config, Report& report) {
   check_text(config, report);
   check_model(config.model, report);
   check_tensors(config.model, report);
+  check_tables(config, report);
   check_data(config, report);
   check_consistency(config, report);
   check_timeouts(config.cluster.timeouts, report);
@@ -277,6 +337,14 @@ void resolve_defaults(Config& config) {
   if (data.kind == DataConfig::Kind::synthetic) {
     data.train_samples = data.train_samples == 0 ? synthetic_train_samples : data.train_samples;
     data.test_samples = data.test_samples == 0 ? synthetic_test_samples : data.test_samples;
+  }
+  if (data.kind == DataConfig::Kind::clicks || data.kind == DataConfig::Kind::ratings) {
+    data.train_samples = data.train_samples == 0 ? drawn_train_samples : data.train_samples;
+    data.test_samples = data.test_samples == 0 ? drawn_test_samples : data.test_samples;
+    data.rank = data.rank == 0 ? model.factors : data.rank;
+  }
+  if (data.kind == DataConfig::Kind::clicks && data.features == 0) {
+    data.features = click_features;
   }
   if (config.train.slices == 0) {
     config.train.slices = config.cluster.total_workers();

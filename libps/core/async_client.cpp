@@ -235,7 +235,7 @@ std::optional<AsyncClientCore::Task> AsyncClientCore::next_task() const {
   std::optional<Task> task;
   for (const auto& [id, slice] : slices_) {
     if (slice.weights && (!task || slice.clock.next() < task->iteration)) {
-      task = Task{slice.clock.next(), id, slice.weights};
+      task = Task{slice.clock.next(), id, slice.weights, nullptr};
     }
   }
   return task;

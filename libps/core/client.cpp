@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "libps/core/assignment.hpp"
+#include "libps/rows/row_list.hpp"
 
 namespace ringps {
 namespace {
@@ -46,7 +47,7 @@ ClientCore::ClientCore(const JobSpec& job, WorkerId id, Incarnation incarnation)
     : job_(job),
       id_(std::move(id)),
       incarnation_(incarnation),
-      table_(job.tensors, job.block_elements),
+      table_(job.tensors, job.block_elements, job.tables),
       block_arrived_(table_.size(), 0) {}
 
 // ---- views ----------------------------------------------------------------------------------------------------------
@@ -56,7 +57,12 @@ bool ClientCore::cut_parts() {
   const Placement placement(view_, table_, job_.virtual_nodes, job_.replicas);
   for (std::uint32_t server = 0; server < view_.servers.size(); ++server) {
     std::size_t bytes = job_.message_bytes;  // full: the first block opens a part
+    Part of_tables;
     for (const BlockId block : placement.owned(server)) {
+      if (table_.is_rows(block)) {
+        of_tables.blocks.push_back(block);
+        continue;
+      }
       const auto& at = table_[block];
       const std::size_t block_bytes = std::size_t{at.elements} * sizeof(float);
       if (bytes + block_bytes > job_.message_bytes) {
@@ -67,9 +73,17 @@ bool ClientCore::cut_parts() {
       parts_.back().blocks.push_back(block);
       parts_.back().elements += at.elements;
     }
+    if (!of_tables.blocks.empty()) {
+      of_tables.server = server;
+      of_tables.rows = true;
+      parts_.push_back(std::move(of_tables));
+    }
   }
   for (Part& part : parts_) {
     part.runs = table_.runs(part.blocks);
+    if (part.rows) {
+      continue;
+    }
     for (std::size_t block = 0; const BlockRun& run : part.runs) {
       Span span{table_[part.blocks[block]].flat_offset, 0};
       for (std::uint32_t i = 0; i < run.count; ++i) {
@@ -115,10 +129,11 @@ void ClientCore::start_sync(Time now, Effects& effects) {
   phase_ = Phase::syncing;
   requests_.clear();
   gradients_.clear();
+  rows_.clear();
   renew_next();
   for (std::size_t p = 0; p < parts_.size(); ++p) {
     parts_[p].arrived = false;
-    request(now, p, Pull{newest_version, true, parts_[p].runs}, {}, effects);
+    request(now, p, Pull{newest_version, !parts_[p].rows, parts_[p].runs}, {}, effects);
   }
 }
 
@@ -129,7 +144,7 @@ void ClientCore::finish_sync(Time now, Effects& effects) {
     oldest = std::min(oldest, part.version);
   }
   for (std::size_t p = 0; p < parts_.size(); ++p) {
-    if (parts_[p].version != oldest) {
+    if (parts_[p].version != oldest && !parts_[p].rows) {
       parts_[p].arrived = false;
       request(now, p, Pull{oldest, true, parts_[p].runs}, {}, effects);
     }
@@ -162,7 +177,11 @@ std::optional<SliceId> ClientCore::first_contributor(const Part& part) const {
 }
 
 void ClientCore::begin_iteration(Time now, Effects& effects) {
-  std::erase_if(requests_, [&](const auto& entry) { return !follows(entry.second) || version_ == job_.iterations; });
+  std::erase_if(requests_, [&](const auto& entry) {
+    const bool ahead = entry.second.rows && std::get<PullRows>(entry.second.body).iteration >= version_;
+    return version_ == job_.iterations || !(follows(entry.second) || ahead);
+  });
+  std::erase_if(rows_, [&](const auto& entry) { return entry.first.first <= version_; });
   gradients_.clear();
   if (version_ == job_.iterations) {
     phase_ = Phase::finished;
@@ -200,6 +219,11 @@ void ClientCore::resume_iteration(Time now, Effects& effects) {
   for (const auto& [slice, gradient] : gradients_) {
     if (is_mine(slice)) {
       send_slice(now, slice, gradient, effects);
+    }
+  }
+  for (const auto& [at, rows] : rows_) {
+    if (is_mine(at.second)) {
+      pull_rows(now, rows, effects);
     }
   }
   race_.reset();
@@ -255,26 +279,141 @@ void ClientCore::take_early(Time now, Effects& effects) {
 std::optional<ClientCore::Task> ClientCore::next_task() const {
   if (phase_ == Phase::training) {
     for (const SliceId slice : slices_) {
-      if (!gradients_.contains(slice)) {
-        return Task{version_.next(), slice, compute_weights_};
+      const SliceRows* rows = rows_of(slice, version_.next());
+      const bool rows_here = job_.tables.empty() || (rows != nullptr && rows->batch->is_whole());
+      if (!gradients_.contains(slice) && rows_here) {
+        return Task{version_.next(), slice, compute_weights_, rows == nullptr ? nullptr : rows->batch};
       }
     }
     if (race_ && !gradients_.contains(*race_)) {
-      return Task{version_.next(), *race_, compute_weights_};
+      return Task{version_.next(), *race_, compute_weights_, nullptr};
     }
   }
   return std::nullopt;
 }
 
-void ClientCore::contribute(Time now, const Task& task, std::shared_ptr<const Floats> gradient, Effects& effects) {
+void ClientCore::contribute(Time now, const Task& task, std::shared_ptr<const Floats> gradient, Effects& effects,
+                            std::shared_ptr<const Floats> row_gradient) {
   if (phase_ != Phase::training || task.iteration != version_.next() || task.weights != compute_weights_ ||
       !(is_mine(task.slice) || task.slice == race_)) {
     return;
+  }
+  if (!job_.tables.empty()) {
+    const auto rows = rows_.find({task.iteration, task.slice});
+    if (rows == rows_.end() || rows->second.batch != task.rows) {
+      return;
+    }
+    rows->second.gradient = std::move(row_gradient);
   }
   const auto& kept = gradients_[task.slice] = std::move(gradient);
   send_slice(now, task.slice, kept, effects);
   if (job_.speculate && !next_task()) {  // others get as long again as this worker took
     race_at_ = now + race_patience(now - began_);
+  }
+}
+
+// ---- rows of tables
+// ---------------------------------------------------------------------------------------------------
+
+const ClientCore::SliceRows* ClientCore::rows_of(SliceId slice, Iteration iteration) const {
+  const auto at = rows_.find({iteration, slice});
+  return at == rows_.end() ? nullptr : &at->second;
+}
+
+std::optional<ClientCore::Choice> ClientCore::next_choice() const {
+  if (phase_ != Phase::training || job_.tables.empty()) {
+    return std::nullopt;
+  }
+  // Rows of the next iteration are asked for as soon as the gradients of this one are out.
+  const bool ahead = gradients_.size() >= slices_.size() && version_.next() < job_.iterations;
+  for (const Iteration iteration : {version_.next(), ahead ? version_.next().next() : version_.next()}) {
+    for (const SliceId slice : slices_) {
+      if (rows_of(slice, iteration) == nullptr) {
+        return Choice{iteration, slice};
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+void ClientCore::choose(Time now, const Choice& choice, std::vector<std::vector<std::uint64_t>> ids, Effects& effects) {
+  const bool wanted = choice.iteration == version_.next() || choice.iteration == version_.next().next();
+  if (phase_ != Phase::training || !wanted || !is_mine(choice.slice) || rows_of(choice.slice, choice.iteration)) {
+    return;
+  }
+  const SliceRows& rows = rows_[{choice.iteration, choice.slice}] = {
+      choice.iteration, std::make_shared<RowBatch>(table_, std::move(ids)), nullptr};
+  pull_rows(now, rows, effects);
+}
+
+/// Asks for the values that are not there yet, of the version that the gradient is computed from.
+void ClientCore::pull_rows(Time now, const SliceRows& rows, Effects& effects) {
+  for (std::size_t p = 0; p < parts_.size() && !rows.batch->is_whole(); ++p) {
+    std::vector<BlockId> blocks;
+    std::size_t bytes = 0;
+    const auto send_blocks = [&] {
+      if (!blocks.empty()) {
+        const Buffer ids = rows.batch->ids_of(blocks);
+        PullRows body{Iteration{rows.iteration.value - 1}, table_.runs(blocks)};
+        Request& request = this->request(now, p, std::move(body), Payload::of(ids, ids.size()), effects);
+        request.blocks = std::exchange(blocks, {});
+        request.rows = rows.batch;
+      }
+      bytes = 0;
+    };
+    for (const BlockId block : parts_[p].blocks) {
+      if (!parts_[p].rows || rows.batch->rows_in(block) == 0 || rows.batch->has(block)) {
+        continue;
+      }
+      const std::size_t block_bytes =
+          std::max(RowList::bytes(rows.batch->rows_in(block), 0), rows.batch->value_bytes(std::span(&block, 1)));
+      if (bytes + block_bytes > job_.message_bytes) {
+        send_blocks();
+      }
+      bytes += block_bytes;
+      blocks.push_back(block);
+    }
+    send_blocks();
+  }
+}
+
+/// Every block of every table gets a contribution of every slice, be it an empty one.
+void ClientCore::push_rows(Time now, SliceId slice, const SliceRows& rows, Effects& effects) {
+  for (std::size_t p = 0; p < parts_.size(); ++p) {
+    std::vector<BlockId> blocks;
+    std::size_t bytes = 0;
+    const auto send_blocks = [&] {
+      if (!blocks.empty()) {
+        const Buffer lists = rows.batch->gradients_of(blocks, *rows.gradient);
+        PushRows body{rows.iteration, slice, table_.runs(blocks)};
+        Request& request = this->request(now, p, std::move(body), Payload::of(lists, lists.size()), effects);
+        request.blocks = std::exchange(blocks, {});
+      }
+      bytes = 0;
+    };
+    for (const BlockId block : parts_[p].blocks) {
+      if (!parts_[p].rows || block_arrived_[block.value] != 0) {
+        continue;
+      }
+      const std::size_t block_bytes = rows.batch->gradient_bytes(block);
+      if (bytes + block_bytes > job_.message_bytes) {
+        send_blocks();
+      }
+      bytes += block_bytes;
+      blocks.push_back(block);
+    }
+    send_blocks();
+  }
+}
+
+void ClientCore::on_rows_pushed(Time now, std::size_t p, const std::vector<BlockId>& blocks, Effects& effects) {
+  for (const BlockId block : blocks) {
+    block_arrived_[block.value] = 1;
+  }
+  const Part& part = parts_[p];
+  if (std::all_of(part.blocks.begin(), part.blocks.end(),
+                  [&](BlockId block) { return block_arrived_[block.value] != 0; })) {
+    on_arrived(now, p, version_.next(), {}, effects);
   }
 }
 
@@ -310,7 +449,7 @@ void ClientCore::send_slice(Time now, SliceId slice, const std::shared_ptr<const
   const Iteration iteration = version_.next();
   for (std::size_t p = 0; p < parts_.size(); ++p) {
     const Part& part = parts_[p];
-    if (part.arrived || !contributes_to(part, slice)) {
+    if (part.arrived || part.rows || !contributes_to(part, slice)) {
       continue;
     }
     Payload payload = gather(part.spans, part.elements, gradient);
@@ -320,6 +459,9 @@ void ClientCore::send_slice(Time now, SliceId slice, const std::shared_ptr<const
     } else {
       request(now, p, Push{iteration, slice, part.runs}, std::move(payload), effects);
     }
+  }
+  if (const SliceRows* rows = rows_of(slice, iteration)) {
+    push_rows(now, slice, *rows, effects);
   }
 }
 
@@ -350,12 +492,13 @@ void ClientCore::renew_next() {
 
 // ---- messages -------------------------------------------------------------------------------------------------------
 
-void ClientCore::request(Time now, std::size_t part, Body body, Payload payload, Effects& effects) {
+ClientCore::Request& ClientCore::request(Time now, std::size_t part, Body body, Payload payload, Effects& effects) {
   last_request_ = last_request_.next();
   const Duration patience = job_.timeouts.request_timeout;
-  const auto [at, added] =
-      requests_.emplace(last_request_, Request{part, std::move(body), std::move(payload), now + patience, patience});
+  const auto [at, added] = requests_.emplace(
+      last_request_, Request{part, std::move(body), std::move(payload), now + patience, patience, {}, nullptr});
   send(last_request_, at->second, effects);
+  return at->second;
 }
 
 void ClientCore::send(RequestId id, const Request& request, Effects& effects) const {
@@ -386,6 +529,12 @@ void ClientCore::on_message(Time now, Message message, Effects& effects) {
   const std::size_t part = at->second.part;
   if (const auto* refused = std::get_if<Refused>(&message.body)) {
     on_refused(now, *refused, envelope.sender, effects);
+  } else if (std::holds_alternative<Values>(message.body) && at->second.rows) {
+    const Request& pulled = at->second;
+    if (message.payload.size() == pulled.rows->value_bytes(pulled.blocks)) {  // else the request is repeated
+      pulled.rows->take(pulled.blocks, message.payload.data());
+      requests_.erase(at);
+    }
   } else if (const auto* values = std::get_if<Values>(&message.body)) {
     if (message.payload.size() != parts_[part].elements * sizeof(float)) {
       return;  // not what was asked for; the request is repeated
@@ -397,8 +546,14 @@ void ClientCore::on_message(Time now, Message message, Effects& effects) {
     requests_.erase(at);
     on_arrived(now, part, values->iteration, message.payload, effects);
   } else if (const auto* ack = std::get_if<Ack>(&message.body)) {
+    if (std::holds_alternative<PushRows>(at->second.body)) {
+      const std::vector<BlockId> blocks = std::move(at->second.blocks);
+      requests_.erase(at);
+      on_rows_pushed(now, part, blocks, effects);
+      return;
+    }
     const bool all_that_is_wanted =
-        !std::holds_alternative<PushPull>(at->second.body) && !wants_values(version_.next());
+        parts_[part].rows || (!std::holds_alternative<PushPull>(at->second.body) && !wants_values(version_.next()));
     requests_.erase(at);
     if (all_that_is_wanted) {
       on_arrived(now, part, ack->iteration, {}, effects);

@@ -16,6 +16,7 @@
 #include "libps/base/aligned.hpp"
 #include "libps/base/time.hpp"
 #include "libps/core/job.hpp"
+#include "libps/core/row_batch.hpp"
 #include "libps/ring/layout.hpp"
 #include "libps/ring/view.hpp"
 #include "libps/wire/messages.hpp"
@@ -49,6 +50,12 @@ class ClientCore {
     Iteration iteration;
     SliceId slice;
     std::shared_ptr<const Floats> weights;  ///< to compute the gradient from
+    std::shared_ptr<const RowBatch> rows;   ///< of the tables, as they were chosen; null for a job without tables
+  };
+  /// A slice whose rows are to be named: those of each table that its gradient is computed from.
+  struct Choice {
+    Iteration iteration;
+    SliceId slice;
   };
 
   ClientCore(const JobSpec& job, WorkerId id, Incarnation incarnation);
@@ -60,8 +67,16 @@ class ClientCore {
 
   /// The next slice to compute; nothing while answers are awaited or when the run is over.
   std::optional<Task> next_task() const;
-  /// The gradient of a task that next_task() gave, flat. Ignored if the task is no longer this worker's.
-  void contribute(Time now, const Task& task, std::shared_ptr<const Floats> gradient, Effects& effects);
+  /// The gradient of a task that next_task() gave, flat, and that of its rows as RowBatch::values. Ignored if the task
+  /// is no longer this worker's.
+  void contribute(Time now, const Task& task, std::shared_ptr<const Floats> gradient, Effects& effects,
+                  std::shared_ptr<const Floats> row_gradient = nullptr);
+
+  /// With tables: the next slice whose rows have to be named, possibly of the iteration after this one, so that they
+  /// are on their way before they are needed.
+  std::optional<Choice> next_choice() const;
+  /// Per table the ids of the rows, in any order and any number of times.
+  void choose(Time now, const Choice& choice, std::vector<std::vector<std::uint64_t>> ids, Effects& effects);
 
   /// The version of the weights that this worker has.
   Iteration version() const { return version_; }
@@ -91,6 +106,7 @@ class ClientCore {
     std::vector<BlockRun> runs;  ///< the same blocks
     std::vector<Span> spans;     ///< where each run lies
     std::size_t elements = 0;
+    bool rows = false;  ///< all blocks of tables of the server; what travels depends on the rows
     // Of the iteration (or sync) under way:
     bool arrived = false;
     Iteration version;
@@ -103,6 +119,14 @@ class ClientCore {
     Payload payload;
     Time deadline;
     Duration patience;
+    std::vector<BlockId> blocks;     ///< PushRows, PullRows: those of the message
+    std::shared_ptr<RowBatch> rows;  ///< PullRows: what the answer belongs to
+  };
+  /// What is known of the rows of one slice in one iteration.
+  struct SliceRows {
+    Iteration iteration;
+    std::shared_ptr<RowBatch> batch;
+    std::shared_ptr<const Floats> gradient;
   };
 
   bool cut_parts();
@@ -119,9 +143,13 @@ class ClientCore {
   void on_arrived(Time now, std::size_t part, Iteration version, const Payload& payload, Effects& effects);
   void on_refused(Time now, const Refused& refused, const std::string& by, Effects& effects);
   bool is_mine(SliceId slice) const;
+  void pull_rows(Time now, const SliceRows& rows, Effects& effects);
+  void push_rows(Time now, SliceId slice, const SliceRows& rows, Effects& effects);
+  void on_rows_pushed(Time now, std::size_t part, const std::vector<BlockId>& blocks, Effects& effects);
+  const SliceRows* rows_of(SliceId slice, Iteration iteration) const;
   void ask_for_race(Time now, Effects& effects);
   void on_missing(const Missing& missing);
-  void request(Time now, std::size_t part, Body body, Payload payload, Effects& effects);
+  Request& request(Time now, std::size_t part, Body body, Payload payload, Effects& effects);
   void send(RequestId id, const Request& request, Effects& effects) const;
   void renew_next();
   bool all_arrived() const;
@@ -148,6 +176,7 @@ class ClientCore {
   std::shared_ptr<Floats> spare_;                  ///< an older one, written again once nobody else holds it
   std::vector<std::uint8_t> block_arrived_;        ///< per block: version_ + 1 is in next_ (or known committed)
   std::map<SliceId, std::shared_ptr<const Floats>> gradients_;  ///< of iteration version_ + 1, by slice
+  std::map<std::pair<Iteration, SliceId>, SliceRows> rows_;     ///< of the iterations version_ + 1 and + 2
 
   // With JobSpec::speculate: racing a slow worker for one of its slices.
   Time began_;                   ///< this iteration

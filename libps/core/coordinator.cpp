@@ -18,7 +18,7 @@ Coordinator::Coordinator(const JobSpec& job, Incarnation incarnation, std::strin
       job_digest_(std::move(job_digest)),
       broadcast_(std::move(broadcast)),
       start_(std::move(start)),
-      table_(job.tensors, job.block_elements),
+      table_(job.tensors, job.block_elements, job.tables),
       committed_(start_.iteration),
       committed_folder_(start_.checkpoint) {}
 

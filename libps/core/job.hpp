@@ -47,6 +47,7 @@ struct JobSpec {
   std::uint64_t seed = 0;
 
   std::vector<TensorSpec> tensors;
+  std::vector<TableSpec> tables;
   std::uint32_t block_elements = 262144;
   std::uint32_t virtual_nodes = 100;
   std::uint32_t replicas = 1;

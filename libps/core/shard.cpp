@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "libps/base/check.hpp"
+#include "libps/base/row_hash.hpp"
 #include "libps/core/assignment.hpp"
 #include "libps/core/bounds.hpp"
 #include "libps/optim/initialise.hpp"
@@ -30,7 +31,7 @@ Shard::Shard(const JobSpec& job, ServerId id, Incarnation incarnation)
     : job_(job),
       id_(std::move(id)),
       incarnation_(incarnation),
-      table_(job.tensors, job.block_elements),
+      table_(job.tensors, job.block_elements, job.tables),
       scale_(reduction_scale(job)) {
   slot_of_slice_.assign(job_.slices, none);
   for (std::uint32_t s = 0; s < job_.slices; ++s) {
@@ -38,6 +39,9 @@ Shard::Shard(const JobSpec& job, ServerId id, Incarnation incarnation)
       slot_of_slice_[s] = static_cast<std::uint32_t>(slices_.size());
       slices_.push_back(SliceId{s});
     }
+  }
+  for (const TableSpec& table : job_.tables) {
+    row_rules_.emplace_back(table, job_.seed, job_.optimizer.state_per_element());
   }
   local_of_.assign(table_.size(), none);
 }
@@ -144,6 +148,7 @@ void Shard::take_places(const Placement& placement) {
   for (Contribution& contribution : contributions) {  // of blocks that are another's now
     let_go(contribution);
   }
+  recount_rows();
 }
 
 /// Begins a lineage: every block that the settled ring gives to this server comes from where the view says.
@@ -161,29 +166,41 @@ void Shard::restore(const Placement& placement, Effects& effects) {
     effects.push_back(RestoreBlocks{view_.restore, restoring_});
     return;
   }
-  std::vector<BlockBuffer> buffers;
+  std::vector<BlockState> states;
   for (const BlockId id : restoring_) {
+    if (table_.is_rows(id)) {
+      states.emplace_back(RowImage{});
+      continue;
+    }
     const auto& at = table_[id];
     BlockBuffer buffer(block_floats(id), 0.0F);
     initialise(table_.tensor(at.tensor), job_.seed, at.tensor_offset, buffer.values().first(at.elements));
-    buffers.push_back(std::move(buffer));
+    states.emplace_back(std::move(buffer));
   }
-  on_restored(now_, view_.restore.epoch, std::move(buffers), effects);
+  on_restored(now_, view_.restore.epoch, std::move(states), effects);
 }
 
-void Shard::on_restored(Time now, Epoch restore_epoch, std::vector<BlockBuffer> buffers, Effects& effects) {
+void Shard::on_restored(Time now, Epoch restore_epoch, std::vector<BlockState> states, Effects& effects) {
   if (restored_ || restore_epoch != view_.restore.epoch) {
     return;
   }
   now_ = now;
-  check(buffers.size() == restoring_.size(), "a restore brings every block that was asked for");
-  for (std::size_t i = 0; i < buffers.size(); ++i) {
-    if (const Local local = local_of_[restoring_[i].value]; local != none) {  // else the view has changed meanwhile
-      blocks_[local].current = std::move(buffers[i]);
+  check(states.size() == restoring_.size(), "a restore brings every block that was asked for");
+  for (std::size_t i = 0; i < states.size(); ++i) {
+    const BlockId id = restoring_[i];
+    const Local local = local_of_[id.value];
+    if (local == none) {  // the view has changed meanwhile
+      continue;
+    }
+    if (table_.is_rows(id)) {
+      blocks_[local].rows.emplace(row_rules_[table_.table_of(id)], *states[i].rows);
+    } else {
+      blocks_[local].current = std::move(states[i].buffer);
       blocks_[local].made_in = view_.restore.checkpoint.empty() ? restore_epoch : Epoch{};
     }
   }
   restoring_.clear();
+  recount_rows();
   restored_ = true;
   ask_replicas(effects);
   unpark(effects);
@@ -251,11 +268,15 @@ void Shard::dispatch(const Route& from, Message message, Effects& effects) {
     on_contribution(from, message, *push, false, effects);
   } else if (const auto* pull = std::get_if<Pull>(&message.body)) {
     on_pull(from, message, *pull, effects);
+  } else if (const auto* push_rows = std::get_if<PushRows>(&message.body)) {
+    on_contribution(from, message, *push_rows, false, effects);
+  } else if (const auto* pull_rows = std::get_if<PullRows>(&message.body)) {
+    on_pull_rows(from, message, *pull_rows, effects);
   } else if (const auto* ask_missing = std::get_if<AskMissing>(&message.body)) {
     on_ask_missing(from, message, *ask_missing, effects);
   } else {
-    refuse(from, envelope.request, RefusalReason::malformed, "a worker may send Push, PushPull, Pull and AskMissing",
-           effects);
+    refuse(from, envelope.request, RefusalReason::malformed,
+           "a worker may send Push, PushPull, Pull, PushRows, PullRows and AskMissing", effects);
   }
 }
 
@@ -277,16 +298,15 @@ void Shard::unpark(Effects& effects) {
   }
 }
 
-bool Shard::locate(const std::vector<BlockRun>& runs, std::vector<Local>& blocks, std::size_t& elements,
-                   const Route& from, const Message& message, Effects& effects) {
+bool Shard::locate(const std::vector<BlockRun>& runs, Wanted wanted, std::vector<Local>& blocks, const Route& from,
+                   const Message& message, Effects& effects) {
   blocks.clear();
-  elements = 0;
   for (const BlockRun& run : runs) {
     const auto first = table_.find(run);
-    if (!first) {
+    if (!first || (wanted != Wanted::both && table_.is_rows(*first) != (wanted == Wanted::tables))) {
       refuse(from, message.envelope.request, RefusalReason::malformed,
              "blocks " + std::to_string(run.first) + " + " + std::to_string(run.count) + " of tensor " +
-                 std::to_string(run.tensor) + " are not in the model",
+                 std::to_string(run.tensor) + " are not in the model, or not of the kind that the request is for",
              effects);
       return false;
     }
@@ -301,7 +321,6 @@ bool Shard::locate(const std::vector<BlockRun>& runs, std::vector<Local>& blocks
         return false;
       }
       blocks.push_back(local);
-      elements += table_[id].elements;
     }
   }
   if (blocks.empty()) {
@@ -311,18 +330,45 @@ bool Shard::locate(const std::vector<BlockRun>& runs, std::vector<Local>& blocks
   return true;
 }
 
+/// Finds each block's part of a payload and writes its beginning to parts_; false if the payload is not made of parts
+/// of exactly these blocks.
+bool Shard::cut(const Payload& payload, Parts parts, const std::vector<Local>& blocks) {
+  parts_.clear();
+  std::span<const std::byte> rest = payload.bytes();
+  for (const Local local : blocks) {
+    const BlockId id = blocks_[local].id;
+    parts_.push_back(rest.data());
+    std::size_t bytes = std::size_t{table_[id].elements} * sizeof(float);
+    if (table_.is_rows(id)) {
+      const TableSpec& table = table_.tables()[table_.table_of(id)];
+      const auto list = RowList::parse(rest, parts == Parts::values ? table.width : 0);
+      for (std::size_t i = 0; list && i < list->count(); ++i) {
+        if (row_bucket(list->id(i), table.buckets) != table_[id].index) {
+          return false;
+        }
+      }
+      bytes = list ? list->bytes() : rest.size() + 1;
+    }
+    if (bytes > rest.size()) {
+      return false;
+    }
+    rest = rest.subspan(bytes);
+  }
+  return rest.empty();
+}
+
 template <class Request>
 void Shard::on_contribution(const Route& from, const Message& message, const Request& request, bool want_values,
                             Effects& effects) {
-  std::size_t elements = 0;
-  if (!locate(request.runs, located_, elements, from, message, effects)) {
+  constexpr Wanted wanted = std::is_same_v<Request, PushRows> ? Wanted::tables : Wanted::tensors;
+  if (!locate(request.runs, wanted, located_, from, message, effects)) {
     return;
   }
   const RequestId id = message.envelope.request;
-  if (message.payload.size() != elements * sizeof(float)) {
+  if (!cut(message.payload, Parts::values, located_)) {
     refuse(from, id, RefusalReason::malformed,
-           "payload of " + std::to_string(message.payload.size()) + " bytes for blocks of " +
-               std::to_string(elements * sizeof(float)),
+           "a payload of " + std::to_string(message.payload.size()) + " bytes is not one of these " +
+               std::to_string(located_.size()) + " blocks",
            effects);
     return;
   }
@@ -344,8 +390,9 @@ void Shard::on_contribution(const Route& from, const Message& message, const Req
     return;
   }
   std::vector<Local> blocks = located_;  // applying may answer others, who gather by their own lists
-  count(blocks, slot_of_slice_[request.slice.value], message.payload, request.iteration, effects);
-  Waiter waiter{from,         message.envelope.sender, id, request.iteration, want_values, false,
+  const std::vector<const std::byte*> parts = parts_;
+  count(blocks, parts, slot_of_slice_[request.slice.value], message.payload, request.iteration, effects);
+  Waiter waiter{from,         message.envelope.sender, id, request.iteration, want_values, false, {},
                 request.runs, std::move(blocks)};
   waiter.slot = slot_of_slice_[request.slice.value];
   wait(std::move(waiter), effects);
@@ -353,6 +400,25 @@ void Shard::on_contribution(const Route& from, const Message& message, const Req
 
 bool Shard::payload_is_finite(const Route& from, const Message& message, Iteration iteration, SliceId slice,
                               const std::vector<Local>& blocks, Effects& effects) {
+  const auto refuse_element = [&](const std::string& where) {
+    refuse(from, message.envelope.request, RefusalReason::not_finite,
+           "iteration " + std::to_string(iteration.value) + ", slice " + std::to_string(slice.value) + ", " + where +
+               " of the gradient is NaN or infinite; a smaller learning rate or cleaner data may help",
+           effects);
+    return false;
+  };
+  if (std::holds_alternative<PushRows>(message.body)) {
+    for (std::size_t b = 0; b < blocks.size(); ++b) {
+      const TableSpec& table = table_.tables()[table_.table_of(blocks_[blocks[b]].id)];
+      const RowList list(parts_[b], table.width);
+      const std::size_t floats = list.count() * table.width;
+      if (const std::size_t bad = first_not_finite(list.values(), floats); bad != floats) {
+        return refuse_element("table '" + table.name + "': element " + std::to_string(bad % table.width) + " of row " +
+                              std::to_string(list.id(bad / table.width)));
+      }
+    }
+    return true;
+  }
   const std::size_t elements = message.payload.size() / sizeof(float);
   std::size_t bad = first_not_finite(message.payload.data(), elements);
   if (bad == elements) {
@@ -361,20 +427,16 @@ bool Shard::payload_is_finite(const Route& from, const Message& message, Iterati
   for (const Local local : blocks) {
     const auto& at = table_[blocks_[local].id];
     if (bad < at.elements) {
-      refuse(from, message.envelope.request, RefusalReason::not_finite,
-             "iteration " + std::to_string(iteration.value) + ", slice " + std::to_string(slice.value) + ", tensor '" +
-                 table_.tensor(at.tensor).name + "': element " + std::to_string(at.tensor_offset + bad) +
-                 " of the gradient is NaN or infinite; a smaller learning rate or cleaner data may help",
-             effects);
-      break;
+      return refuse_element("tensor '" + table_.tensor(at.tensor).name + "': element " +
+                            std::to_string(at.tensor_offset + bad));
     }
     bad -= at.elements;
   }
   return false;
 }
 
-void Shard::count(const std::vector<Local>& blocks, std::uint32_t slot, const Payload& payload, Iteration iteration,
-                  Effects& effects) {
+void Shard::count(const std::vector<Local>& blocks, const std::vector<const std::byte*>& parts, std::uint32_t slot,
+                  const Payload& payload, Iteration iteration, Effects& effects) {
   // The payload is kept until the last block that needs it has been reduced.
   std::uint32_t index = static_cast<std::uint32_t>(kept_.size());
   if (kept_free_.empty()) {
@@ -384,21 +446,20 @@ void Shard::count(const std::vector<Local>& blocks, std::uint32_t slot, const Pa
     kept_free_.pop_back();
   }
   kept_[index] = {payload, 1};  // 1: this function
-  std::size_t offset = 0;
-  for (const Local local : blocks) {
+  for (std::size_t b = 0; b < blocks.size(); ++b) {
+    const Local local = blocks[b];
     Block& block = blocks_[local];
     Contribution& contribution = contributions_[local * slices_.size() + slot];
     if (!is_next(local, slot, iteration) || contribution.values != nullptr) {
       ++counters_.duplicates;
     } else {
-      contribution = {payload.data() + offset, index};
+      contribution = {parts[b], index};
       ++kept_[index].uses;
       ++block.contributed;
       if (complete(block)) {
         apply_block(local, effects);
       }
     }
-    offset += std::size_t{table_[block.id].elements} * sizeof(float);
   }
   Contribution own{payload.data(), index};
   let_go(own);
@@ -433,8 +494,7 @@ void Shard::on_ask_missing(const Route& from, const Message& message, const AskM
 }
 
 void Shard::on_pull(const Route& from, const Message& message, const Pull& pull, Effects& effects) {
-  std::size_t elements = 0;
-  if (!locate(pull.runs, located_, elements, from, message, effects)) {
+  if (!locate(pull.runs, pull.want_values ? Wanted::tensors : Wanted::both, located_, from, message, effects)) {
     return;
   }
   Iteration wanted = pull.iteration;
@@ -456,8 +516,36 @@ void Shard::on_pull(const Route& from, const Message& message, const Pull& pull,
            "version " + std::to_string(wanted.value) + " is beyond the last iteration", effects);
     return;
   }
-  const bool follow = pull.follow && !job_.asynchronous();
-  wait({from, message.envelope.sender, message.envelope.request, wanted, pull.want_values, follow, pull.runs, located_},
+  wait({from,
+        message.envelope.sender,
+        message.envelope.request,
+        wanted,
+        pull.want_values,
+        pull.follow && !job_.asynchronous(),
+        {},
+        pull.runs,
+        located_},
+       effects);
+}
+
+void Shard::on_pull_rows(const Route& from, const Message& message, const PullRows& pull, Effects& effects) {
+  if (!locate(pull.runs, Wanted::tables, located_, from, message, effects)) {
+    return;
+  }
+  if (!cut(message.payload, Parts::ids, located_)) {
+    refuse(from, message.envelope.request, RefusalReason::malformed,
+           "a payload of " + std::to_string(message.payload.size()) + " bytes is not one of ids of these " +
+               std::to_string(located_.size()) + " blocks",
+           effects);
+    return;
+  }
+  if (pull.iteration > job_.iterations) {
+    refuse(from, message.envelope.request, RefusalReason::version_gone,
+           "version " + std::to_string(pull.iteration.value) + " is beyond the last iteration", effects);
+    return;
+  }
+  wait({from, message.envelope.sender, message.envelope.request, pull.iteration, true, false, message.payload,
+        pull.runs, located_},
        effects);
 }
 

@@ -36,6 +36,7 @@
 #include "libps/optim/reduce.hpp"
 #include "libps/ring/layout.hpp"
 #include "libps/ring/view.hpp"
+#include "libps/rows/row_block.hpp"
 #include "libps/wire/messages.hpp"
 
 namespace ringps {
@@ -43,9 +44,18 @@ namespace ringps {
 /// Where an answer goes: the routing id that the request came from. Opaque to the cores.
 using Route = std::string;
 
-/// One version of one block: its values, then its optimizer state, then in asynchronous modes its clocks. Never changed
-/// once it is shared.
+/// One version of one block of a tensor: its values, then its optimizer state, then in asynchronous modes its clocks.
+/// Never changed once it is shared.
 using BlockBuffer = Buffer;
+
+/// One version of one block as it comes from a checkpoint: of a tensor, or of a table.
+struct BlockState {
+  BlockState(BlockBuffer of_tensor) : buffer(std::move(of_tensor)) {}  // NOLINT(google-explicit-constructor)
+  BlockState(RowImage of_table) : rows(std::move(of_table)) {}         // NOLINT(google-explicit-constructor)
+
+  BlockBuffer buffer;
+  std::optional<RowImage> rows;
+};
 
 class Shard {
  public:
@@ -65,7 +75,8 @@ class Shard {
   };
   struct SnapshotBlock {
     BlockId block;
-    BlockBuffer buffer;
+    BlockBuffer buffer;       ///< of a tensor
+    RowBlock::Snapshot rows;  ///< of a table
   };
   /// Write these blocks, ascending and all of version `iteration`, to disk, and then tell the coordinator
   /// BlocksWritten.
@@ -94,8 +105,8 @@ class Shard {
   void on_view(Time now, const View& view, Effects& effects);
   /// From a worker or another server. `from`: empty if it did not come through the socket that this server binds.
   void on_message(Time now, const Route& from, Message message, Effects& effects);
-  /// `buffers`: for each block of RestoreBlocks, in its order. Ignored if the view has moved to another restore since.
-  void on_restored(Time now, Epoch restore_epoch, std::vector<BlockBuffer> buffers, Effects& effects);
+  /// `states`: for each block of RestoreBlocks, in its order. Ignored if the view has moved to another restore since.
+  void on_restored(Time now, Epoch restore_epoch, std::vector<BlockState> states, Effects& effects);
   /// What was asked for with RestoreBlocks cannot be had. The run has to end, unless the view has moved to another
   /// restore since: then the checkpoint may well have been deleted.
   void on_restore_failed(Epoch restore_epoch, std::string text, Effects& effects) const;
@@ -134,6 +145,7 @@ class Shard {
     Iteration version;
     std::span<const float> current;
     std::span<const float> previous;  ///< empty if there is none
+    const RowBlock* rows;             ///< of a table, else null
     bool primary;
     bool committed;  ///< primaries: all holders are known to have `version`
     Epoch made_in;   ///< of the view whose primary made `version`
@@ -144,7 +156,8 @@ class Shard {
   using Local = std::uint32_t;  ///< index of a block among the owned ones
   static constexpr std::uint32_t none = 0xFFFFFFFF;
 
-  /// One block's contribution of one slice: where its bytes lie in a message that is kept until nobody needs it.
+  /// One block's contribution of one slice: where its bytes lie in a message that is kept until nobody needs it. Of a
+  /// table: a RowList.
   struct Contribution {
     const std::byte* values = nullptr;
     std::uint32_t message = none;  ///< index in kept_
@@ -178,9 +191,10 @@ class Shard {
     std::uint32_t self = none;      ///< this server's, in the same view
     std::uint32_t contributed = 0;  ///< slices that have contributed to version + 1
     std::uint32_t first_waiter = none;
-    BlockBuffer current;   ///< of `version`; null: not handed over or restored yet
-    BlockBuffer previous;  ///< of version - 1; null right after a restore
-    BlockBuffer spare;     ///< the one before, to be written again once nobody else holds it
+    BlockBuffer current;           ///< of `version`; null: not handed over or restored yet
+    BlockBuffer previous;          ///< of version - 1; null right after a restore
+    BlockBuffer spare;             ///< the one before, to be written again once nobody else holds it
+    std::optional<RowBlock> rows;  ///< of a table: in place of the three, both versions
     // The primary's:
     bool committed = false;         ///< whether all holders are known to have `version`
     bool replicating = false;       ///< `version` has been sent along the chain and not been answered
@@ -190,6 +204,9 @@ class Shard {
     /// Of the view whose primary made `version`. In asynchronous modes two primaries may make other steps of the same
     /// number, so replicas are in sync when this is equal too. 0: restored, and perhaps not as its replicas were.
     Epoch made_in;
+
+    bool is_there() const { return current || rows; }
+    bool has_previous() const { return rows ? rows->has_previous() : static_cast<bool>(previous); }
   };
   /// One replica-bearing server, in the current epoch.
   struct Peer {
@@ -224,6 +241,7 @@ class Shard {
     Iteration iteration;
     bool want_values = true;
     bool follow = false;  ///< is answered with every later version too
+    Payload ids;          ///< PullRows: of the rows, else empty
     std::vector<BlockRun> runs;
     std::vector<Local> blocks;
     std::size_t lacking = 0;  ///< blocks from this index on have reached `iteration`
@@ -242,12 +260,17 @@ class Shard {
                        Effects& effects);
   void on_ask_missing(const Route& from, const Message& message, const AskMissing& ask, Effects& effects);
   void on_pull(const Route& from, const Message& message, const Pull& pull, Effects& effects);
-  bool locate(const std::vector<BlockRun>& runs, std::vector<Local>& blocks, std::size_t& elements, const Route& from,
+  void on_pull_rows(const Route& from, const Message& message, const PullRows& pull, Effects& effects);
+  /// What a request may name.
+  enum class Wanted : std::uint8_t { tensors, tables, both };
+  bool locate(const std::vector<BlockRun>& runs, Wanted wanted, std::vector<Local>& blocks, const Route& from,
               const Message& message, Effects& effects);
+  enum class Parts : std::uint8_t { values, ids };
+  bool cut(const Payload& payload, Parts parts, const std::vector<Local>& blocks);
   bool payload_is_finite(const Route& from, const Message& message, Iteration iteration, SliceId slice,
                          const std::vector<Local>& blocks, Effects& effects);
-  void count(const std::vector<Local>& blocks, std::uint32_t slot, const Payload& payload, Iteration iteration,
-             Effects& effects);
+  void count(const std::vector<Local>& blocks, const std::vector<const std::byte*>& parts, std::uint32_t slot,
+             const Payload& payload, Iteration iteration, Effects& effects);
   void let_go(Contribution& contribution);
 
   // shard_blocks.cpp
@@ -261,7 +284,11 @@ class Shard {
   }
   bool complete(const Block& block) const;
   void apply_block(Local local, Effects& effects);
+  const OptimizerStep& step_of(Iteration iteration);
   void step(Block& block, std::span<const std::byte* const> contributions, float scale, std::span<float> keep);
+  void step_rows(Block& block, std::span<const std::byte* const> contributions, float scale, Effects& effects);
+  void recount_rows();
+  void check_rows(std::uint32_t table, Effects& effects);
   BlockBuffer next_buffer(Block& block) const;
   void commit(Local local, Effects& effects);
   void hold_for_checkpoint(Block& block, Effects& effects);
@@ -272,6 +299,7 @@ class Shard {
   bool hang(std::uint32_t index);
   bool answer(const Waiter& waiter, Effects& effects);
   Payload gather(const Waiter& waiter);
+  Payload gather_rows(const Waiter& waiter) const;
   void reply(const Route& to, RequestId request, Body body, Payload payload, Effects& effects) const;
   void refuse(const Route& to, RequestId request, RefusalReason reason, std::string text, Effects& effects);
 
@@ -314,7 +342,7 @@ class Shard {
   void set_state(Local local, std::uint32_t server, Replica::State state);
   void review(Local local, Effects& effects);
   void tell_if_ready(Effects& effects);
-  std::span<float> room_in_batch(Local local, Effects& effects);
+  std::span<float> room_in_batch(Local local, Iteration iteration, std::size_t elements, Effects& effects);
   void send_batch(std::uint32_t chain, Effects& effects);
   // … and the replica's
   bool on_server_message(const Message& message, Effects& effects);
@@ -326,6 +354,7 @@ class Shard {
     return std::size_t{table_[block].elements} * (1 + job_.optimizer.state_per_element());
   }
   std::size_t block_floats(BlockId block) const { return model_floats(block) + clock_floats(); }
+  std::size_t handoff_bytes(const Block& block) const;
   void to_server(std::uint32_t server, Body body, Payload payload, Effects& effects) const;
 
   // Constant after construction.
@@ -334,7 +363,8 @@ class Shard {
   const Incarnation incarnation_;
   const BlockTable table_;
 
-  const float scale_;  ///< of a sum of contributions
+  const float scale_;                ///< of a sum of contributions
+  std::vector<RowRules> row_rules_;  ///< per table
 
   std::vector<std::uint32_t> slot_of_slice_;  ///< position among the slices that contribute here, or none
   std::vector<SliceId> slices_;               ///< those, ascending
@@ -355,6 +385,7 @@ class Shard {
   std::vector<Waiter> waiters_;
   std::vector<std::uint32_t> waiters_free_;
   Iteration newest_;
+  std::vector<std::uint64_t> rows_held_;  ///< per table: rows in all blocks
 
   // Replication, of the current epoch.
   std::vector<Peer> peers_;                         ///< per server of the view
@@ -365,7 +396,8 @@ class Shard {
   std::size_t unsynced_ = 0;  ///< replicas of owned blocks that are not in sync
   Time next_handoff_;         ///< to a newcomer: handing over takes half the time at most
   bool told_ready_ = false;
-  Time now_;  ///< of the event that is being handled
+  bool told_full_ = false;  ///< that a table has too many rows
+  Time now_;                ///< of the event that is being handled
 
   // Checkpoints: the next one is taken at next_checkpoint_; the last version always is.
   Iteration next_checkpoint_;
@@ -383,6 +415,8 @@ class Shard {
   // Scratch, to spare allocations; and the last gathered answer, which other workers will ask for as well.
   std::vector<const std::byte*> pointers_;
   std::vector<std::uint32_t> merged_;  ///< asynchronous modes: slots of the step that is being made
+  std::vector<RowList> lists_;
+  std::vector<const std::byte*> parts_;  ///< of the payload that is looked at: where each block's begins
   OptimizerStep step_;
   Floats gradient_ = Floats(piece_elements);
   std::vector<Local> located_;

@@ -131,7 +131,7 @@ bool Shard::same_state(const Block& block, const Compared& compared, std::size_t
 /// version, unless it stems from this view's primary itself, and so from after it.
 bool Shard::is_news(const Block& block, const HandedBlock& handed) const {
   const bool of_another = job_.asynchronous() && block.made_in != view_.epoch;
-  return !block.current || of_another || block.version < handed.version;
+  return !block.is_there() || of_another || block.version < handed.version;
 }
 
 /// Notes whose contributions are in the gradients; false if that cannot be.

@@ -26,6 +26,13 @@ BlockBuffer Shard::next_buffer(Block& block) const {
   return BlockBuffer(block.current.size());
 }
 
+const OptimizerStep& Shard::step_of(Iteration iteration) {
+  if (step_.iteration() != iteration) {
+    step_ = OptimizerStep(job_.optimizer, iteration);
+  }
+  return step_;
+}
+
 /// From contributions to the next version, in one pass over memory: the same arithmetic at the primary and at every
 /// replica, whose one contribution is the reduced gradient. `keep`: where the reduced gradient goes; empty: nowhere.
 void Shard::step(Block& block, std::span<const std::byte* const> contributions, float scale, std::span<float> keep) {
@@ -33,9 +40,8 @@ void Shard::step(Block& block, std::span<const std::byte* const> contributions, 
   const Iteration iteration = block.version.next();
   if (job_.asynchronous()) {
     step_ = asynchronous_step(block);
-  } else if (step_.iteration() != iteration) {
-    step_ = OptimizerStep(job_.optimizer, iteration);
   }
+  const OptimizerStep& optimizer = job_.asynchronous() ? step_ : step_of(iteration);
   BlockBuffer next = next_buffer(block);
   const std::span<const float> current = std::as_const(block.current).values().first(model_floats(block.id));
   const std::span<float> made = next.values().first(current.size());
@@ -43,7 +49,7 @@ void Shard::step(Block& block, std::span<const std::byte* const> contributions, 
     const std::size_t count = std::min(piece_elements, elements - begin);
     const std::span<float> gradient = keep.empty() ? std::span(gradient_).first(count) : keep.subspan(begin, count);
     reduce(contributions, begin, scale, gradient);
-    step_.apply(elements, begin, current, gradient, made);
+    optimizer.apply(elements, begin, current, gradient, made);
   }
   advance_clocks(block, next);
   block.spare = std::exchange(block.previous, std::exchange(block.current, std::move(next)));
@@ -51,6 +57,42 @@ void Shard::step(Block& block, std::span<const std::byte* const> contributions, 
   block.made_in = view_.epoch;
   note_newest(block);
   ++counters_.blocks_applied;
+}
+
+/// The same for a block of a table, whose contributions are RowLists.
+void Shard::step_rows(Block& block, std::span<const std::byte* const> contributions, float scale, Effects& effects) {
+  const std::uint32_t table = table_.table_of(block.id);
+  lists_.clear();
+  for (const std::byte* list : contributions) {
+    lists_.emplace_back(list, job_.tables[table].width);
+  }
+  const std::size_t before = block.rows->size();
+  block.rows->step(lists_, scale, step_of(block.version.next()));
+  rows_held_[table] += block.rows->size() - before;  // modulo 2^64: expired rows may have gone
+  check_rows(table, effects);
+  block.version = block.version.next();
+  newest_ = std::max(newest_, block.version);
+  ++counters_.blocks_applied;
+}
+
+void Shard::recount_rows() {
+  rows_held_.assign(job_.tables.size(), 0);
+  for (const Block& block : blocks_) {
+    if (block.rows) {
+      rows_held_[table_.table_of(block.id)] += block.rows->size();
+    }
+  }
+}
+
+/// Ends the run if this server holds more rows of a table than it may.
+void Shard::check_rows(std::uint32_t table, Effects& effects) {
+  const TableSpec& spec = job_.tables[table];
+  if (rows_held_[table] > spec.rows_per_server && !std::exchange(told_full_, true)) {
+    effects.push_back(
+        Tell{Failed{"table '" + spec.name + "' has " + std::to_string(rows_held_[table]) + " rows on " + id_.value +
+                    ", and tables.rows_per_server allows " + std::to_string(spec.rows_per_server) +
+                    ": allow more, add servers, or let rows expire (tables.expire_after)"}});
+  }
 }
 
 void Shard::apply_block(Local local, Effects& effects) {
@@ -64,8 +106,19 @@ void Shard::apply_block(Local local, Effects& effects) {
       merged_.push_back(slot);
     }
   }
-  const std::span<float> keep = block.chain == none ? std::span<float>{} : room_in_batch(local, effects);
-  step(block, pointers_, scale_, keep);
+  if (block.rows) {
+    step_rows(block, pointers_, scale_, effects);
+    if (block.chain != none) {
+      const std::size_t floats = block.rows->reduced_bytes() / sizeof(float);
+      const std::span<float> room = room_in_batch(local, block.version, floats, effects);
+      block.rows->write_reduced(std::as_writable_bytes(room).data());
+    }
+  } else {
+    const std::span<float> keep = block.chain == none
+                                      ? std::span<float>{}
+                                      : room_in_batch(local, block.version.next(), table_[block.id].elements, effects);
+    step(block, pointers_, scale_, keep);
+  }
   block.contributed = 0;
   for (std::size_t slot = 0; slot < slices_.size(); ++slot) {
     let_go(contributions[slot]);
@@ -102,12 +155,16 @@ void Shard::hold_for_checkpoint(Block& block, Effects& effects) {
       continue;
     }
     const bool is_current = job_.asynchronous() ? block.committed : block.version == due;
-    if (!job_.asynchronous() && !is_current && (block.version != due.next() || !block.previous)) {
+    if (!job_.asynchronous() && !is_current && (block.version != due.next() || !block.has_previous())) {
       continue;  // too late
     }
     block.held = due;
     auto& held = held_[due];
-    held.push_back({block.id, is_current ? block.current : block.previous});
+    if (block.rows) {
+      held.push_back({block.id, {}, block.rows->snapshot(!is_current)});
+    } else {
+      held.push_back({block.id, is_current ? block.current : block.previous, {}});
+    }
     if (held.size() == owned_.size()) {
       std::sort(held.begin(), held.end(), [](const auto& a, const auto& b) { return a.block < b.block; });
       effects.push_back(WriteCheckpoint{due, view_.restore.epoch, view_.owned_since, std::move(held)});
@@ -227,14 +284,16 @@ bool Shard::answer(const Waiter& waiter, Effects& effects) {
   }
   const bool kept = std::all_of(waiter.blocks.begin(), waiter.blocks.end(), [&](Local local) {
     const Block& block = blocks_[local];
-    return block.version == waiter.iteration || (block.version.value == waiter.iteration.value + 1 && block.previous);
+    return block.version == waiter.iteration ||
+           (block.version.value == waiter.iteration.value + 1 && block.has_previous());
   });
   if (!kept) {
     refuse(waiter.from, waiter.request, RefusalReason::version_gone,
            "version " + std::to_string(waiter.iteration.value) + " is no longer kept", effects);
     return false;
   }
-  reply(waiter.from, waiter.request, Values{waiter.iteration}, gather(waiter), effects);
+  reply(waiter.from, waiter.request, Values{waiter.iteration},
+        waiter.ids.empty() ? gather(waiter) : gather_rows(waiter), effects);
   return true;
 }
 
@@ -262,6 +321,27 @@ Payload Shard::gather(const Waiter& waiter) {
   }
   gathered_ = {waiter.iteration, waiter.runs, Payload::of(values, values.size())};
   return gathered_.payload;
+}
+
+Payload Shard::gather_rows(const Waiter& waiter) const {
+  std::size_t floats = 0;
+  const auto for_each_list = [&](const auto& use) {
+    const std::byte* at = waiter.ids.data();
+    for (const Local local : waiter.blocks) {
+      const RowList ids(at, 0);
+      use(blocks_[local], ids);
+      at += ids.bytes();
+    }
+  };
+  const auto width = [&](const Block& block) { return std::size_t{job_.tables[table_.table_of(block.id)].width}; };
+  for_each_list([&](const Block& block, const RowList& ids) { floats += ids.count() * width(block); });
+  Buffer values(floats);
+  float* to = values.data();
+  for_each_list([&](const Block& block, const RowList& ids) {
+    block.rows->read(ids, block.version != waiter.iteration, reinterpret_cast<std::byte*>(to));
+    to += ids.count() * width(block);
+  });
+  return Payload::of(values, values.size());
 }
 
 void Shard::reply(const Route& to, RequestId request, Body body, Payload payload, Effects& effects) const {
@@ -330,10 +410,10 @@ std::string Shard::waiting_for() const {
 std::vector<Shard::Observed> Shard::observe() const {
   std::vector<Observed> observed;
   for (const Block& block : blocks_) {
-    if (block.current) {
-      const std::span<const float> previous = block.previous ? block.previous.values() : std::span<const float>{};
-      observed.push_back(
-          {block.id, block.version, block.current.values(), previous, mine(block), block.committed, block.made_in});
+    if (block.is_there()) {
+      const auto values = [](const BlockBuffer& b) { return b ? b.values() : std::span<const float>{}; };
+      observed.push_back({block.id, block.version, values(block.current), values(block.previous),
+                          block.rows ? &*block.rows : nullptr, mine(block), block.committed, block.made_in});
     }
   }
   return observed;

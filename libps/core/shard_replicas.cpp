@@ -42,7 +42,7 @@ void Shard::forget_replicas() {
 void Shard::ask_replicas(Effects& effects) {
   for (const Local local : owned_) {
     Block& block = blocks_[local];
-    check(static_cast<bool>(block.current), "a primary has its blocks");
+    check(block.is_there(), "a primary has its blocks");
     block.replicating = false;
     if (block.made_in.value == 0) {  // what this server has restored is what holds
       block.made_in = view_.epoch;
@@ -132,8 +132,7 @@ void Shard::hand_over(std::uint32_t server, Effects& effects) {
   }
   std::size_t bytes = 0;
   while (!peer.behind.empty() && replica_of(peer.behind.front(), server).holder == holders) {
-    const Block& block = blocks_[peer.behind.front()];
-    const std::size_t block_bytes = block.current.size() * sizeof(float) * (block.previous ? 2 : 1);
+    const std::size_t block_bytes = handoff_bytes(blocks_[peer.behind.front()]);
     if (bytes != 0 && bytes + block_bytes > job_.message_bytes) {
       break;
     }
@@ -148,21 +147,37 @@ void Shard::hand_over(std::uint32_t server, Effects& effects) {
   send_handoff(server, effects);
 }
 
+std::size_t Shard::handoff_bytes(const Block& block) const {
+  return block.rows ? block.rows->state_bytes() : block.current.size() * sizeof(float) * (block.has_previous() ? 2 : 1);
+}
+
 void Shard::send_handoff(std::uint32_t server, Effects& effects) {
   const Peer& peer = peers_[server];
   Handoff handoff{peer.handoff, {}};
-  auto values = std::make_shared<Floats>();
+  std::size_t bytes = 0;
   for (const Local local : peer.moving) {
     const Block& block = blocks_[local];
     handoff.blocks.push_back(
-        {table_.runs({block.id}).front(), block.version, static_cast<bool>(block.previous), block.made_in});
+        {table_.runs({block.id}).front(), block.version, block.has_previous(), handoff_bytes(block), block.made_in});
+    bytes += handoff_bytes(block);
+  }
+  Buffer values(bytes / sizeof(float));
+  auto* to = reinterpret_cast<std::byte*>(values.data());
+  for (const Local local : peer.moving) {
+    const Block& block = blocks_[local];
+    if (block.rows) {
+      block.rows->write_state(to);
+      to += block.rows->state_bytes();
+      continue;
+    }
     for (const BlockBuffer* buffer : {&block.current, &block.previous}) {
       if (*buffer) {
-        values->insert(values->end(), buffer->values().begin(), buffer->values().end());
+        std::memcpy(to, buffer->data(), buffer->size() * sizeof(float));
+        to += buffer->size() * sizeof(float);
       }
     }
   }
-  to_server(server, std::move(handoff), Payload::of(std::shared_ptr<const Floats>(std::move(values))), effects);
+  to_server(server, std::move(handoff), Payload::of(values, values.size()), effects);
 }
 
 void Shard::on_handoff_ack(std::uint32_t from, const HandoffAck& ack, Effects& effects) {
@@ -245,20 +260,22 @@ void Shard::tell_if_ready(Effects& effects) {
 
 // ---- the primary: reduced gradients ---------------------------------------------------------------------------------
 
-/// Where the reduced gradient of the block's next version is to be written, for its chain.
-std::span<float> Shard::room_in_batch(Local local, Effects& effects) {
-  const Block& block = blocks_[local];
-  const std::uint32_t chain = block.chain;
-  const std::size_t elements = table_[block.id].elements;
-  const std::size_t elements_max = std::min<std::size_t>(job_.message_bytes / sizeof(float), table_.flat_elements());
+/// Where the reduced gradient of `elements` floats that makes version `iteration` of the block is to be written, for
+/// its chain.
+std::span<float> Shard::room_in_batch(Local local, Iteration iteration, std::size_t elements, Effects& effects) {
+  const std::uint32_t chain = blocks_[local].chain;
+  std::size_t elements_max = job_.message_bytes / sizeof(float);
+  if (job_.tables.empty()) {
+    elements_max = std::min(elements_max, table_.flat_elements());
+  }
   const Batch& open = batches_[chain];
-  if (!open.blocks.empty() && (open.iteration != block.version.next() || open.slots != merged_ ||
-                               open.elements + elements > open.gradients.size())) {
+  if (!open.blocks.empty() &&
+      (open.iteration != iteration || open.slots != merged_ || open.elements + elements > open.gradients.size())) {
     send_batch(chain, effects);
   }
   Batch& batch = batches_[chain];
   if (batch.blocks.empty()) {
-    batch.iteration = block.version.next();
+    batch.iteration = iteration;
     batch.slots = merged_;
     batch.gradients = Buffer(std::max(elements_max, elements));
   }
@@ -341,7 +358,7 @@ bool Shard::on_compare(std::uint32_t from, const Compare& compare, Effects& effe
     }
     for (std::uint32_t i = 0; i < run.count; ++i) {
       const Local local = local_of_[first->value + i];
-      const bool has = local != none && blocks_[local].current;
+      const bool has = local != none && blocks_[local].is_there();
       compared.versions.push_back(has ? blocks_[local].version : no_version);
       if (job_.asynchronous()) {
         compared.made_in.push_back(has ? blocks_[local].made_in : Epoch{});
@@ -361,25 +378,21 @@ bool Shard::on_replicate(std::uint32_t from, const Message& message, const Repli
       std::any_of(chain.begin(), chain.end(), [&](std::uint32_t server) { return server >= view_.servers.size(); })) {
     return false;
   }
-  std::size_t elements = 0;
   for (const Local local : *blocks) {
     const Block& block = blocks_[local];
-    elements += table_[block.id].elements;
-    if (block.primary != chain.front() || !block.current || block.version.value + 1 < replicate.iteration.value) {
+    if (block.primary != chain.front() || !block.is_there() || block.version.value + 1 < replicate.iteration.value) {
       return false;
     }
   }
-  if (message.payload.size() != elements * sizeof(float) || !take_slices(replicate)) {
+  if (!cut(message.payload, Parts::values, *blocks) || !take_slices(replicate)) {
     return false;
   }
-  const std::byte* values = message.payload.data();
-  for (const Local local : *blocks) {
-    Block& block = blocks_[local];
-    const std::size_t count = table_[block.id].elements;
+  for (std::size_t b = 0; b < blocks->size(); ++b) {
+    Block& block = blocks_[(*blocks)[b]];
     if (block.version < replicate.iteration) {  // else it came before
-      step(block, std::span(&values, 1), 1.0F, {});
+      const std::span<const std::byte* const> gradient(&parts_[b], 1);
+      block.rows ? step_rows(block, gradient, 1.0F, effects) : step(block, gradient, 1.0F, {});
     }
-    values += count * sizeof(float);
   }
   if (position + 1 < chain.size()) {
     Replicate onward = replicate;
@@ -392,39 +405,54 @@ bool Shard::on_replicate(std::uint32_t from, const Message& message, const Repli
 }
 
 bool Shard::on_handoff(std::uint32_t from, const Message& message, const Handoff& handoff, Effects& effects) {
-  std::size_t floats = 0;
+  std::vector<Local> blocks;
+  std::span<const std::byte> rest = message.payload.bytes();
   for (const HandedBlock& handed : handoff.blocks) {
     const auto local = held({handed.run});
-    if (!local || local->size() != 1 || blocks_[local->front()].primary != from) {
+    if (!local || local->size() != 1 || blocks_[local->front()].primary != from || handed.bytes > rest.size()) {
       return false;
     }
-    floats += block_floats(blocks_[local->front()].id) * (handed.previous ? 2 : 1);
+    const BlockId id = blocks_[local->front()].id;
+    if (!table_.is_rows(id) && handed.bytes != block_floats(id) * sizeof(float) * (handed.previous ? 2 : 1)) {
+      return false;
+    }
+    blocks.push_back(local->front());
+    rest = rest.subspan(handed.bytes);
   }
-  if (message.payload.size() != floats * sizeof(float)) {
+  if (!rest.empty()) {
     return false;
   }
-  const std::byte* values = message.payload.data();
-  const auto take = [&](std::size_t count) {
-    BlockBuffer buffer(count);
-    std::memcpy(buffer.data(), values, count * sizeof(float));
-    return buffer;
-  };
-  for (const HandedBlock& handed : handoff.blocks) {
-    Block& block = blocks_[held({handed.run})->front()];
-    const std::size_t count = block_floats(block.id);
-    if (is_news(block, handed)) {  // else it has come before
-      block.current = take(count);
-      values += count * sizeof(float);
-      block.previous = handed.previous ? take(count) : nullptr;
-      values += handed.previous ? count * sizeof(float) : 0;
-      block.spare = nullptr;
-      block.version = handed.version;
-      block.made_in = handed.made_in;
-      note_newest(block);
-    } else {
-      values += count * sizeof(float) * (handed.previous ? 2 : 1);
+  rest = message.payload.bytes();
+  for (std::size_t b = 0; b < blocks.size(); ++b) {
+    const HandedBlock& handed = handoff.blocks[b];
+    const std::span<const std::byte> state = rest.first(handed.bytes);
+    rest = rest.subspan(handed.bytes);
+    Block& block = blocks_[blocks[b]];
+    if (!is_news(block, handed)) {
+      continue;  // it has come before
     }
+    if (table_.is_rows(block.id)) {
+      auto rows = RowBlock::from_state(row_rules_[table_.table_of(block.id)], state);
+      if (!rows) {
+        return false;
+      }
+      block.rows = std::move(rows);
+    } else {
+      const std::size_t bytes = block_floats(block.id) * sizeof(float);
+      const auto take = [&](std::span<const std::byte> values) {
+        BlockBuffer buffer(values.size() / sizeof(float));
+        std::memcpy(buffer.data(), values.data(), values.size());
+        return buffer;
+      };
+      block.current = take(state.first(bytes));
+      block.previous = handed.previous ? take(state.subspan(bytes)) : nullptr;
+      block.spare = nullptr;
+    }
+    block.version = handed.version;
+    block.made_in = handed.made_in;
+    note_newest(block);
   }
+  recount_rows();
   to_server(from, HandoffAck{handoff.ticket}, {}, effects);
   return true;
 }

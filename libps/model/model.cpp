@@ -11,6 +11,26 @@
 
 namespace ringps {
 
+void Model::gradient(std::span<const float> /*weights*/, std::span<const std::uint32_t> /*samples*/,
+                     std::span<float> /*gradient*/) {
+  check(false, "a model without tables has a gradient");
+}
+
+Evaluation Model::evaluate(std::span<const float> /*weights*/, std::size_t /*count*/) const {
+  check(false, "a model without tables can be evaluated");
+  return {};
+}
+
+void Model::choose_rows(std::span<const std::uint32_t> /*samples*/, RowIds& /*ids*/) {
+  check(false, "a model with tables chooses rows");
+}
+
+void Model::gradient_with_rows(std::span<const float> /*weights*/, Rows<const float> /*rows*/,
+                               std::span<const std::uint32_t> /*samples*/, std::span<float> /*gradient*/,
+                               Rows<float> /*row_gradient*/) {
+  check(false, "a model with tables has a gradient of their rows");
+}
+
 LayerInitialisers layer_initialisers(Initial initial, std::size_t inputs, std::size_t outputs) {
   switch (initial) {
     case Initial::zeros:
@@ -45,6 +65,8 @@ std::unique_ptr<ImageModel> make_model(const ModelSpec& spec, std::size_t featur
       return make_dense_network(layers, spec.initial);
     }
     case ModelKind::sparse_logistic_regression:
+    case ModelKind::factorization_machine:
+    case ModelKind::matrix_factorization:
     case ModelKind::custom:
       break;
   }

@@ -22,8 +22,16 @@ struct Evaluation {
   double loss = 0;  ///< mean over the samples
 };
 
+/// Row ids per table, in any order and any number of times.
+using RowIds = std::vector<std::vector<std::uint64_t>>;
+
+/// Per table the values of rows, or their gradient: `width` floats each, in the order in which the rows were named.
+template <class Float>
+using Rows = std::span<const std::span<Float>>;
+
 /// A model with its training and test data: what a worker trains. The flat vectors of weights and gradient have the
-/// layout of flat_offsets(tensors()).
+/// layout of flat_offsets(tensors()). A model without tables overrides gradient() and evaluate(); one with tables says
+/// which rows it needs, and overrides those that are given them.
 class Model {
  public:
   virtual ~Model() = default;
@@ -31,6 +39,8 @@ class Model {
   Model& operator=(const Model&) = delete;
 
   const std::vector<TensorSpec>& tensors() const { return tensors_; }
+  /// Only names and widths count; the rest is up to the configuration.
+  const std::vector<TableSpec>& tables() const { return tables_; }
 
   /// At least 1, and the same in every worker of a run.
   virtual std::size_t train_samples() const = 0;
@@ -38,17 +48,27 @@ class Model {
   /// The gradient of the mean loss over `samples` (indices below train_samples(), at least one), written to all of
   /// `gradient`, gaps as zero. Has to be a pure function of its arguments. Not called from two threads at once.
   virtual void gradient(std::span<const float> weights, std::span<const std::uint32_t> samples,
-                        std::span<float> gradient) = 0;
+                        std::span<float> gradient);
 
   /// On the first `count` test samples, or on all if there are fewer; `count` is at least one. Called on one other
   /// thread, at the same time as gradient().
-  virtual Evaluation evaluate(std::span<const float> weights, std::size_t count) const = 0;
+  virtual Evaluation evaluate(std::span<const float> weights, std::size_t count) const;
+
+  /// Names the rows that the gradient over `samples` is computed from, each at least once. A pure function.
+  virtual void choose_rows(std::span<const std::uint32_t> samples, RowIds& ids);
+  /// gradient() for a model with tables. `rows` are those that choose_rows() named for these samples; all of
+  /// `row_gradient` is written. What is said of a row more than once is added up.
+  virtual void gradient_with_rows(std::span<const float> weights, Rows<const float> rows,
+                                  std::span<const std::uint32_t> samples, std::span<float> gradient,
+                                  Rows<float> row_gradient);
 
  protected:
-  explicit Model(std::vector<TensorSpec> tensors) : tensors_(std::move(tensors)) {}
+  explicit Model(std::vector<TensorSpec> tensors, std::vector<TableSpec> tables = {})
+      : tensors_(std::move(tensors)), tables_(std::move(tables)) {}
 
  private:
   std::vector<TensorSpec> tensors_;
+  std::vector<TableSpec> tables_;
 };
 
 enum class ModelKind : std::uint8_t {
@@ -56,6 +76,8 @@ enum class ModelKind : std::uint8_t {
   softmax_regression,   ///< which digit? fc_weights [10, features], fc_bias [10]
   mlp,  ///< which digit? layer<i>.weights [outputs, inputs], layer<i>.bias [outputs], i from 1; ReLU between
   sparse_logistic_regression,  ///< of sparse samples of two classes; see sparse_logistic_regression.hpp
+  factorization_machine,       ///< of the same, over a table; see factorization_machine.hpp
+  matrix_factorization,        ///< of ratings, over two tables; see matrix_factorization.hpp
   custom,                      ///< only the worker's program knows
 };
 

@@ -59,23 +59,46 @@ class Files {
   }
 
   /// Fills `values` with the tensor `name`, which belongs to `block`.
-  Result<void> read(BlockId block, bool optimizer, const std::string& name, std::span<float> values) {
+  template <class T>
+  Result<void> read(BlockId block, bool optimizer, const std::string& name, std::span<T> values) {
+    const auto tensor = find(block, optimizer, name);
+    if (!tensor) {
+      return tensor.failure();
+    }
+    const auto out = std::as_writable_bytes(values);
+    if (tensor->second->bytes() != out.size()) {
+      return Error{tensor->first->path().string() + ": its tensor '" + name + "' has not the " +
+                   std::to_string(values.size()) + " elements that it is to have"};
+    }
+    return tensor->first->read(*tensor->second, out);
+  }
+
+  /// Rows of a block of a table.
+  Result<std::uint64_t> rows(BlockId block, const std::string& name) {
+    const auto ids = find(block, false, name + ".ids");
+    if (!ids) {
+      return ids.failure();
+    }
+    return ids->second->bytes() / sizeof(std::uint64_t);
+  }
+
+ private:
+  using Found = std::pair<const SafetensorsFile*, const TensorEntry*>;
+
+  Result<Found> find(BlockId block, bool optimizer, const std::string& name) {
     const std::size_t index = (optimizer ? optimizer_of_ : weights_of_)[block.value];
     auto opened = open(index);
     if (!opened) {
       return opened.failure();
     }
-    const SafetensorsFile& file = **opened;
-    const TensorEntry* tensor = file.find(name);
-    const auto out = std::as_writable_bytes(values);
-    if (tensor == nullptr || tensor->bytes() != out.size()) {
-      return Error{(folder_ / manifest_.files[index].file.name).string() + ": has no tensor '" + name + "' of " +
-                   std::to_string(values.size()) + " elements, although the manifest says so"};
+    const TensorEntry* tensor = (*opened)->find(name);
+    if (tensor == nullptr) {
+      return Error{(folder_ / manifest_.files[index].file.name).string() + ": has no tensor '" + name +
+                   "', although the manifest says so"};
     }
-    return file.read(*tensor, out);
+    return Found{*opened, tensor};
   }
 
- private:
   Result<const SafetensorsFile*> open(std::size_t index) {
     if (const auto found = open_.find(index); found != open_.end()) {
       return &found->second;
@@ -121,19 +144,80 @@ Result<void> check_same_layout(const fs::path& folder, const BlockTable& found, 
                      ": set block_elements to what the checkpoint was taken with");
     }
   }
+  if (found.tables().size() != expected.tables().size()) {
+    return differs("it has " + std::to_string(found.tables().size()) + " tables, expected " +
+                   std::to_string(expected.tables().size()));
+  }
+  for (std::size_t t = 0; t < expected.tables().size(); ++t) {
+    const TableSpec& has = found.tables()[t];
+    const TableSpec& wants = expected.tables()[t];
+    const auto text = [](const TableSpec& table) {
+      return "'" + table.name + "' of width " + std::to_string(table.width) + " in " + std::to_string(table.buckets) +
+             " buckets, whose rows expire after " + std::to_string(table.expire_after);
+    };
+    if (text(has) != text(wants)) {
+      return differs("its table " + std::to_string(t) + " is " + text(has) + ", expected " + text(wants));
+    }
+  }
   return {};
 }
 
-/// `clocks`: how many there are to read.
-Result<LoadedBlock> load_block(Files& files, const BlockTable& table, std::uint32_t state_per_element, BlockId block,
-                               std::uint32_t clocks = 0) {
-  const std::size_t elements = table[block].elements;
+/// With `state_per_element` all that training needs, without it the weights.
+Result<RowImage> load_rows(Files& files, const BlockTable& table, Iteration iteration,
+                           std::optional<std::uint32_t> state_per_element, BlockId block) {
+  const TableSpec& spec = table.tables()[table.table_of(block)];
   const std::string name = table.name(block);
-  LoadedBlock loaded{block, Floats(elements), Floats(elements * state_per_element)};
-  if (auto got = files.read(block, false, name, loaded.values); !got) {
+  const auto rows = files.rows(block, name);
+  if (!rows) {
+    return rows.failure();
+  }
+  const auto count = static_cast<std::size_t>(*rows);
+  const std::uint32_t kinds = state_per_element.value_or(0);
+  RowImage image{
+      iteration, std::vector<std::uint64_t>(count), Floats(count * spec.width), Floats(count * spec.width * kinds), {}};
+  auto got = files.read(block, false, name + ".ids", std::span(image.ids));
+  if (got) {
+    got = files.read(block, false, name + ".values", std::span(image.values));
+  }
+  for (std::uint32_t i = 0; got && i < kinds; ++i) {
+    const std::size_t run = count * spec.width;
+    got = files.read(block, true, state_name(name, i), std::span(image.state).subspan(i * run, run));
+  }
+  if (got && state_per_element && spec.expire_after != 0) {
+    image.touched.resize(count);
+    got = files.read(block, true, name + ".touched", std::span(image.touched));
+  }
+  if (!got) {
     return got.failure();
   }
-  for (std::uint32_t i = 0; i < state_per_element; ++i) {
+  for (std::size_t i = 0; i < count; ++i) {
+    if (table.block_of(table.table_of(block), image.ids[i]) != block || (i > 0 && image.ids[i - 1] >= image.ids[i])) {
+      return Error{name + ".ids: row " + std::to_string(image.ids[i]) +
+                   " does not belong there: ids ascend, and each bucket has its own"};
+    }
+  }
+  return image;
+}
+
+/// `clocks`: how many there are to read.
+Result<LoadedBlock> load_block(Files& files, const BlockTable& table, Iteration iteration,
+                               std::optional<std::uint32_t> state_per_element, BlockId block,
+                               std::uint32_t clocks = 0) {
+  if (table.is_rows(block)) {
+    auto rows = load_rows(files, table, iteration, state_per_element, block);
+    if (!rows) {
+      return rows.failure();
+    }
+    return LoadedBlock{block, {}, {}, std::move(*rows)};
+  }
+  const std::size_t elements = table[block].elements;
+  const std::uint32_t kinds = state_per_element.value_or(0);
+  const std::string name = table.name(block);
+  LoadedBlock loaded{block, Floats(elements), Floats(elements * kinds), {}};
+  if (auto got = files.read(block, false, name, std::span(loaded.values)); !got) {
+    return got.failure();
+  }
+  for (std::uint32_t i = 0; i < kinds; ++i) {
     const auto state = std::span(loaded.state).subspan(i * elements, elements);
     if (auto got = files.read(block, true, state_name(name, i), state); !got) {
       return got.failure();
@@ -141,37 +225,59 @@ Result<LoadedBlock> load_block(Files& files, const BlockTable& table, std::uint3
   }
   loaded.clocks.resize(std::size_t{clocks} * 2);
   if (clocks != 0) {
-    if (auto got = files.read(block, true, clocks_name(name), loaded.clocks); !got) {
+    if (auto got = files.read(block, true, clocks_name(name), std::span(loaded.clocks)); !got) {
       return got.failure();
     }
   }
   return loaded;
 }
 
-/// Indices of the tensors in order of their names.
-std::vector<std::uint32_t> tensors_by_name(const Manifest& manifest) {
-  std::vector<std::uint32_t> order(manifest.tensors.size());
+BlockTable table_of(const Manifest& manifest) {
+  return BlockTable(manifest.tensors, manifest.block_elements, manifest.tables);
+}
+
+/// Indices of the tensors and tables, as in BlockRun, in order of their names.
+std::vector<std::uint32_t> all_by_name(const Manifest& manifest) {
+  const auto name = [&](std::uint32_t i) -> const std::string& {
+    const std::size_t tensors = manifest.tensors.size();
+    return i < tensors ? manifest.tensors[i].name : manifest.tables[i - tensors].name;
+  };
+  std::vector<std::uint32_t> order(manifest.tensors.size() + manifest.tables.size());
   std::iota(order.begin(), order.end(), 0U);
-  std::sort(order.begin(), order.end(),
-            [&](auto a, auto b) { return manifest.tensors[a].name < manifest.tensors[b].name; });
+  std::sort(order.begin(), order.end(), [&](auto a, auto b) { return name(a) < name(b); });
   return order;
 }
 
-/// Hands all weights to `take`: tensors in order of their names, each from its first element to its last.
-Result<void> walk_weights(const fs::path& folder, const Manifest& manifest,
-                          const std::function<Result<void>(std::span<const std::byte>)>& take) {
-  const BlockTable table(manifest.tensors, manifest.block_elements);
-  Files files(folder, manifest, table);
-  for (const std::uint32_t tensor : tensors_by_name(manifest)) {
-    const BlockId first = *table.find({tensor, 0, 1});
-    for (std::uint32_t i = 0; i < table.tensor_blocks(tensor); ++i) {
-      const auto block = load_block(files, table, 0, BlockId{first.value + i});
+using Take = std::function<Result<void>(std::span<const std::byte>)>;
+
+/// Hands all weights to `take`: tensors and tables in order of their names, each from its first element to its last; of
+/// a table all ids, and then all values.
+Result<void> walk_weights(Files& files, const Manifest& manifest, const BlockTable& table, const Take& take) {
+  const auto walk = [&](std::uint32_t index, const auto& part) -> Result<void> {
+    const BlockId first = *table.find({index, 0, 1});
+    for (std::uint32_t i = 0; i < table.tensor_blocks(index); ++i) {
+      const auto block = load_block(files, table, manifest.iteration, std::nullopt, BlockId{first.value + i});
       if (!block) {
         return block.failure();
       }
-      if (auto taken = take(std::as_bytes(std::span(block->values))); !taken) {
+      if (auto taken = take(part(*block)); !taken) {
         return taken;
       }
+    }
+    return {};
+  };
+  for (const std::uint32_t index : all_by_name(manifest)) {
+    Result<void> walked;
+    if (index < manifest.tensors.size()) {
+      walked = walk(index, [](const LoadedBlock& b) { return std::as_bytes(std::span(b.values)); });
+    } else {
+      walked = walk(index, [](const LoadedBlock& b) { return std::as_bytes(std::span(b.rows->ids)); });
+      if (walked) {
+        walked = walk(index, [](const LoadedBlock& b) { return std::as_bytes(std::span(b.rows->values)); });
+      }
+    }
+    if (!walked) {
+      return walked;
     }
   }
   return {};
@@ -179,9 +285,19 @@ Result<void> walk_weights(const fs::path& folder, const Manifest& manifest,
 
 /// The tensors that a file has to have for its runs, with their shapes.
 std::map<std::string, std::vector<std::uint64_t>> expected_tensors(const Manifest& manifest, const WrittenFile& file,
+                                                                   const SafetensorsFile& contents,
                                                                    const BlockTable& table) {
   std::map<std::string, std::vector<std::uint64_t>> expected;
   for_each_block(file, table, [&](BlockId block) {
+    if (table.is_rows(block)) {  // as many rows as there are of the first of them
+      const auto shapes = row_shapes(table, block, 0, file.optimizer, manifest.state_per_element);
+      const TensorEntry* first = contents.find(shapes.front().name);
+      const std::uint64_t rows = first == nullptr || first->shape.empty() ? 0 : first->shape.front();
+      for (const NamedShape& each : row_shapes(table, block, rows, file.optimizer, manifest.state_per_element)) {
+        expected.emplace(each.name, each.shape);
+      }
+      return;
+    }
     if (!file.optimizer) {
       expected.emplace(table.name(block), block_shape(table, block));
       return;
@@ -199,7 +315,7 @@ std::map<std::string, std::vector<std::uint64_t>> expected_tensors(const Manifes
 /// What is wrong with an intact file's tensors and version.
 void verify_contents(const Manifest& manifest, const WrittenFile& file, const SafetensorsFile& contents,
                      const BlockTable& table, std::vector<std::string>& problems) {
-  const auto expected = expected_tensors(manifest, file, table);
+  const auto expected = expected_tensors(manifest, file, contents, table);
   for (const auto& [name, shape] : expected) {
     const TensorEntry* tensor = contents.find(name);
     if (tensor == nullptr) {
@@ -224,25 +340,26 @@ void verify_contents(const Manifest& manifest, const WrittenFile& file, const Sa
 }  // namespace
 
 Result<std::vector<LoadedBlock>> load_blocks(const fs::path& folder, const BlockTable& table,
-                                             std::uint32_t state_per_element, std::span<const BlockId> wanted,
-                                             bool with_clocks) {
+                                             std::optional<std::uint32_t> state_per_element,
+                                             std::span<const BlockId> wanted, bool with_clocks) {
   const auto manifest = read_manifest(folder);
   if (!manifest) {
     return manifest.failure();
   }
-  if (auto same = check_same_layout(folder, BlockTable(manifest->tensors, manifest->block_elements), table); !same) {
+  if (auto same = check_same_layout(folder, table_of(*manifest), table); !same) {
     return same.failure();
   }
-  if (state_per_element != 0 && state_per_element != manifest->state_per_element) {
+  if (state_per_element.value_or(0) != 0 && state_per_element != manifest->state_per_element) {
     return Error{folder.string() + ": the checkpoint does not fit this run: its optimizer '" + manifest->optimizer +
                  "' has " + std::to_string(manifest->state_per_element) + " floats of state per element, expected " +
-                 std::to_string(state_per_element)};
+                 std::to_string(*state_per_element)};
   }
   Files files(folder, *manifest, table);
   std::vector<LoadedBlock> loaded;
   loaded.reserve(wanted.size());
   for (const BlockId block : wanted) {
-    auto one = load_block(files, table, state_per_element, block, with_clocks ? manifest->clocks : 0);
+    auto one =
+        load_block(files, table, manifest->iteration, state_per_element, block, with_clocks ? manifest->clocks : 0);
     if (!one) {
       return one.failure();
     }
@@ -259,7 +376,7 @@ Verification verify_checkpoint(const fs::path& folder) {
     return result;
   }
   result.problems = coverage_problems(*manifest);
-  const BlockTable table(manifest->tensors, manifest->block_elements);
+  const BlockTable table = table_of(*manifest);
   for (const auto& [server, file] : manifest->files) {
     ++result.files;
     result.bytes += file.bytes;
@@ -283,8 +400,10 @@ Result<std::string> weights_sha256(const fs::path& folder) {
   if (!manifest) {
     return manifest.failure();
   }
+  const BlockTable table = table_of(*manifest);
+  Files files(folder, *manifest, table);
   Sha256 sha256;
-  const auto walked = walk_weights(folder, *manifest, [&](std::span<const std::byte> values) {
+  const auto walked = walk_weights(files, *manifest, table, [&](std::span<const std::byte> values) {
     sha256.update(values);
     return Result<void>();
   });
@@ -299,9 +418,27 @@ Result<void> export_weights(const fs::path& folder, const fs::path& file) {
   if (!manifest) {
     return manifest.failure();
   }
+  const BlockTable table = table_of(*manifest);
+  Files files(folder, *manifest, table);
   std::vector<NamedShape> tensors;
-  for (const std::uint32_t tensor : tensors_by_name(*manifest)) {
-    tensors.push_back({manifest->tensors[tensor].name, manifest->tensors[tensor].shape});
+  for (const std::uint32_t index : all_by_name(*manifest)) {
+    if (index < manifest->tensors.size()) {
+      tensors.push_back({manifest->tensors[index].name, manifest->tensors[index].shape});
+      continue;
+    }
+    const TableSpec& spec = manifest->tables[index - manifest->tensors.size()];
+    const BlockId first = *table.find({index, 0, 1});
+    std::uint64_t rows = 0;
+    for (std::uint32_t i = 0; i < spec.buckets; ++i) {
+      const BlockId block{first.value + i};
+      const auto in_block = files.rows(block, table.name(block));
+      if (!in_block) {
+        return in_block.failure();
+      }
+      rows += *in_block;
+    }
+    tensors.push_back({spec.name + ".ids", {rows}, ElementType::integer64});
+    tensors.push_back({spec.name + ".values", {rows, spec.width}});
   }
   const SafetensorsMetadata metadata{
       {"format", "ringps"}, {"cluster", manifest->cluster}, {"iteration", std::to_string(manifest->iteration.value)}};
@@ -310,7 +447,7 @@ Result<void> export_weights(const fs::path& folder, const fs::path& file) {
     return writer.failure();
   }
   auto walked =
-      walk_weights(folder, *manifest, [&](std::span<const std::byte> values) { return writer->append(values); });
+      walk_weights(files, *manifest, table, [&](std::span<const std::byte> values) { return writer->append(values); });
   if (!walked) {
     return walked;
   }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "libps/base/result.hpp"
 #include "libps/base/types.hpp"
 #include "libps/ring/layout.hpp"
+#include "libps/rows/row_block.hpp"
 #include "libps/storage/manifest.hpp"
 
 namespace ringps {
@@ -19,16 +21,17 @@ namespace ringps {
 struct LoadedBlock {
   BlockId block;
   Floats values;
-  Floats state;     ///< as StoredBlock::state
-  Floats clocks{};  ///< as StoredBlock::clocks
+  Floats state;                  ///< as StoredBlock::state
+  std::optional<RowImage> rows;  ///< of a block of a table, in place of the two
+  Floats clocks{};               ///< as StoredBlock::clocks
 };
 
 /// The `wanted` blocks of the checkpoint in `folder`, in that order. Refuses a checkpoint that was cut into other
-/// tensors or blocks than `table`. With state_per_element 0, optimizer state is left alone; clocks come where they are
-/// asked for and the checkpoint has them.
+/// tensors, tables or blocks than `table`. Without state_per_element only the weights are read; clocks come where they
+/// are asked for and the checkpoint has them.
 Result<std::vector<LoadedBlock>> load_blocks(const std::filesystem::path& folder, const BlockTable& table,
-                                             std::uint32_t state_per_element, std::span<const BlockId> wanted,
-                                             bool with_clocks = false);
+                                             std::optional<std::uint32_t> state_per_element,
+                                             std::span<const BlockId> wanted, bool with_clocks = false);
 
 struct Verification {
   std::vector<std::string> problems;  ///< everything that is wrong, for a person; empty: the checkpoint is sound
@@ -40,10 +43,11 @@ struct Verification {
 /// block once, one single version.
 Verification verify_checkpoint(const std::filesystem::path& folder);
 
-/// SHA-256 over the float32 values of all tensors, in order of their names: the fingerprint of the weights.
+/// SHA-256 over the float32 values of all tensors and tables, in order of their names; of a table over all ids, bucket
+/// by bucket, and then over all values: the fingerprint of the weights.
 Result<std::string> weights_sha256(const std::filesystem::path& folder);
 
-/// Writes the weights as one safetensors file of whole tensors.
+/// Writes the weights as one safetensors file of whole tensors; of a table `<name>.ids` and `<name>.values`.
 Result<void> export_weights(const std::filesystem::path& folder, const std::filesystem::path& file);
 
 }  // namespace ringps

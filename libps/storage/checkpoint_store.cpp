@@ -75,47 +75,70 @@ std::string free_name(const fs::path& folder, const std::string& stem, const std
   return name;
 }
 
-/// The tensors of one file, and the bytes of each.
+/// The tensors of one file, block by block.
 struct FilePlan {
   bool optimizer = false;
   std::string name;
   std::vector<NamedShape> tensors;
-  std::vector<std::span<const std::byte>> values;
+  std::vector<const StoredBlock*> blocks;
 };
 
-FilePlan plan_weights(const BlockTable& table, std::span<const StoredBlock> blocks, std::string name) {
-  FilePlan plan{false, std::move(name), {}, {}};
+std::uint32_t state_per_element(const StoredBlock& stored) {
+  return stored.rows != nullptr ? stored.rows->rules().state_per_element()
+                                : static_cast<std::uint32_t>(stored.state.size() / stored.values.size());
+}
+
+FilePlan plan_file(const BlockTable& table, std::span<const StoredBlock> blocks, bool optimizer, std::string name) {
+  FilePlan plan{optimizer, std::move(name), {}, {}};
   for (const StoredBlock& stored : blocks) {
-    plan.tensors.push_back({table.name(stored.block), block_shape(table, stored.block)});
-    plan.values.push_back(stored.values);
+    const std::size_t before = plan.tensors.size();
+    const std::string block = table.name(stored.block);
+    if (stored.rows != nullptr) {
+      const auto shapes = row_shapes(table, stored.block, stored.rows->rows(), optimizer, state_per_element(stored));
+      plan.tensors.insert(plan.tensors.end(), shapes.begin(), shapes.end());
+    } else if (!optimizer) {
+      plan.tensors.push_back({block, block_shape(table, stored.block)});
+    } else {
+      for (std::uint32_t i = 0; i < state_per_element(stored); ++i) {
+        plan.tensors.push_back({state_name(block, i), block_shape(table, stored.block)});
+      }
+    }
+    if (optimizer && !stored.clocks.empty()) {
+      plan.tensors.push_back({clocks_name(block), {stored.clocks.size() / (2 * sizeof(float)), 2}});
+    }
+    if (plan.tensors.size() > before) {
+      plan.blocks.push_back(&stored);
+    }
   }
   return plan;
 }
 
-FilePlan plan_optimizer(const BlockTable& table, std::span<const StoredBlock> blocks, std::string name) {
-  FilePlan plan{true, std::move(name), {}, {}};
-  for (const StoredBlock& stored : blocks) {
-    const std::size_t bytes = stored.values.size();
-    for (std::uint32_t i = 0; i * bytes < stored.state.size(); ++i) {
-      plan.tensors.push_back({state_name(table.name(stored.block), i), block_shape(table, stored.block)});
-      plan.values.push_back(stored.state.subspan(i * bytes, bytes));
+Result<void> append_block(SafetensorsWriter& writer, const StoredBlock& stored, bool optimizer) {
+  if (stored.rows == nullptr) {
+    if (auto appended = writer.append(optimizer ? stored.state : stored.values); !appended || !optimizer) {
+      return appended;
     }
-    if (!stored.clocks.empty()) {
-      plan.tensors.push_back({clocks_name(table.name(stored.block)), {stored.clocks.size() / (2 * sizeof(float)), 2}});
-      plan.values.push_back(stored.clocks);
-    }
+    return writer.append(stored.clocks);
   }
-  return plan;
+  const RowImage image = stored.rows->image();  // one block's at a time: all of them would double the memory
+  const auto first = optimizer ? std::as_bytes(std::span(image.state)) : std::as_bytes(std::span(image.ids));
+  const auto second = optimizer ? std::as_bytes(std::span(image.touched)) : std::as_bytes(std::span(image.values));
+  if (auto appended = writer.append(first); !appended) {
+    return appended;
+  }
+  return writer.append(second);
 }
 
-Result<WrittenFile> write_file(const fs::path& folder, const FilePlan& plan, const SafetensorsMetadata& metadata,
-                               std::vector<BlockRun> runs) {
+Result<WrittenFile> write_file(const fs::path& folder, const FilePlan& plan, const BlockTable& table,
+                               const SafetensorsMetadata& metadata) {
   auto writer = SafetensorsWriter::create(folder / plan.name, plan.tensors, metadata);
   if (!writer) {
     return writer.failure();
   }
-  for (const auto values : plan.values) {
-    if (auto appended = writer->append(values); !appended) {
+  std::vector<BlockId> ids;
+  for (const StoredBlock* stored : plan.blocks) {
+    ids.push_back(stored->block);
+    if (auto appended = append_block(*writer, *stored, plan.optimizer); !appended) {
       return appended.failure();
     }
   }
@@ -123,7 +146,7 @@ Result<WrittenFile> write_file(const fs::path& folder, const FilePlan& plan, con
   if (!digest) {
     return digest.failure();
   }
-  return WrittenFile{plan.name, plan.optimizer, digest->bytes, digest->sha256, std::move(runs)};
+  return WrittenFile{plan.name, plan.optimizer, digest->bytes, digest->sha256, table.runs(ids)};
 }
 
 /// The files have to be where the manifest says, with the length it says; their contents were hashed as they were
@@ -196,6 +219,23 @@ std::string clocks_name(const std::string& block_name) {
   return block_name + ".clocks";
 }
 
+std::vector<NamedShape> row_shapes(const BlockTable& table, BlockId block, std::uint64_t rows, bool optimizer,
+                                   std::uint32_t state_per_element) {
+  const TableSpec& spec = table.tables()[table.table_of(block)];
+  const std::string name = table.name(block);
+  if (!optimizer) {
+    return {{name + ".ids", {rows}, ElementType::integer64}, {name + ".values", {rows, spec.width}}};
+  }
+  std::vector<NamedShape> shapes;
+  for (std::uint32_t i = 0; i < state_per_element; ++i) {
+    shapes.push_back({state_name(name, i), {rows, spec.width}});
+  }
+  if (spec.expire_after != 0) {
+    shapes.push_back({name + ".touched", {rows}, ElementType::integer64});
+  }
+  return shapes;
+}
+
 std::vector<std::uint64_t> block_shape(const BlockTable& table, BlockId block) {
   const BlockTable::Block& b = table[block];
   if (table.tensor_blocks(b.tensor) == 1) {
@@ -216,21 +256,20 @@ Result<std::vector<WrittenFile>> write_shard(const fs::path& dir, Iteration iter
                                      {"iteration", std::to_string(iteration.value)},
                                      {"server", server.value},
                                      {"incarnation", std::to_string(incarnation.value)}};
-  std::vector<BlockId> ids;
   for (const StoredBlock& stored : blocks) {
-    check(stored.values.size() == table[stored.block].elements * sizeof(float), "a block has all its values");
-    check(stored.state.size() % stored.values.size() == 0, "a block has whole runs of optimizer state");
-    ids.push_back(stored.block);
-  }
-  const std::vector<BlockRun> runs = table.runs(ids);
-
-  std::vector<FilePlan> plans{plan_weights(table, blocks, free_name(folder, stem, "weights"))};
-  if (!blocks.empty() && !(blocks.front().state.empty() && blocks.front().clocks.empty())) {
-    plans.push_back(plan_optimizer(table, blocks, free_name(folder, stem, "optimizer")));
+    check(stored.rows != nullptr || stored.values.size() == table[stored.block].elements * sizeof(float),
+          "a block has all its values");
+    check(stored.rows != nullptr || stored.state.size() % stored.values.size() == 0,
+          "a block has whole runs of optimizer state");
   }
   std::vector<WrittenFile> files;
-  for (const FilePlan& plan : plans) {
-    auto file = write_file(folder, plan, metadata, runs);
+  for (const bool optimizer : {false, true}) {
+    const FilePlan plan =
+        plan_file(table, blocks, optimizer, free_name(folder, stem, optimizer ? "optimizer" : "weights"));
+    if (optimizer && plan.blocks.empty()) {
+      break;
+    }
+    auto file = write_file(folder, plan, table, metadata);
     if (!file) {
       return file.failure();
     }

@@ -19,7 +19,9 @@
 #include "libps/base/result.hpp"
 #include "libps/base/types.hpp"
 #include "libps/ring/layout.hpp"
+#include "libps/rows/row_block.hpp"
 #include "libps/storage/manifest.hpp"
+#include "libps/storage/safetensors.hpp"
 #include "libps/wire/messages.hpp"
 
 namespace ringps {
@@ -28,8 +30,9 @@ namespace ringps {
 struct StoredBlock {
   BlockId block;
   std::span<const std::byte> values;
-  std::span<const std::byte> state;     ///< state_per_element * values.size(), one run of values.size() after another
-  std::span<const std::byte> clocks{};  ///< of an asynchronous run: as in libps/core/clocks.hpp
+  std::span<const std::byte> state;  ///< state_per_element * values.size(), one run of values.size() after another
+  const RowBlock::Snapshot* rows = nullptr;  ///< of a block of a table, in place of the two
+  std::span<const std::byte> clocks{};       ///< of an asynchronous run: as in libps/core/clocks.hpp
 };
 
 /// Where a checkpoint lies: `iteration-0000000060` in `dir`.
@@ -39,6 +42,10 @@ std::filesystem::path checkpoint_folder(const std::filesystem::path& dir, Iterat
 std::string state_name(const std::string& block_name, std::uint32_t i);
 /// Name of a block's clocks, in optimizer files; their shape is [slices, 2].
 std::string clocks_name(const std::string& block_name);
+/// What is stored of a block of a table with `rows` rows: their ids and values, and in optimizer files runs of state
+/// and, where rows expire, the iterations that last touched them.
+std::vector<NamedShape> row_shapes(const BlockTable& table, BlockId block, std::uint64_t rows, bool optimizer,
+                                   std::uint32_t state_per_element);
 /// A block's shape in a file: its tensor's where that has one block, else [elements].
 std::vector<std::uint64_t> block_shape(const BlockTable& table, BlockId block);
 

@@ -115,6 +115,17 @@ TensorSpec read_tensor(const json& value) {
   return tensor;
 }
 
+TableSpec read_table(const json& value) {
+  ObjectReader reader(value, "a table");
+  TableSpec table;
+  table.name = reader.text("name");
+  table.width = reader.natural<std::uint32_t>("width", 1);
+  table.buckets = reader.natural<std::uint32_t>("buckets", 1);
+  table.expire_after = reader.natural<std::uint32_t>("expire_after");
+  reader.end();
+  return table;
+}
+
 using TensorIndex = std::map<std::string, std::uint32_t>;
 
 BlockRun read_run(const json& value, const std::string& file_name, const TensorIndex& tensors) {
@@ -156,17 +167,24 @@ ManifestFile read_file(const json& value, const TensorIndex& tensors) {
 TensorIndex read_tensors(ObjectReader& top, Manifest& manifest) {
   TensorIndex index;
   std::uint64_t blocks = 0;
-  for (const json& value : top.list("tensors")) {
-    manifest.tensors.push_back(read_tensor(value));
-    const TensorSpec& tensor = manifest.tensors.back();
-    if (!index.emplace(tensor.name, static_cast<std::uint32_t>(index.size())).second) {
-      throw Malformed{"there are two tensors '" + tensor.name + "'"};
+  const auto add = [&](const std::string& name, std::uint64_t count) {
+    if (!index.emplace(name, static_cast<std::uint32_t>(index.size())).second) {
+      throw Malformed{"there are two tensors '" + name + "'"};
     }
-    const std::uint64_t count = block_count(tensor, manifest.block_elements);
     if (count > manifest_blocks_max - blocks) {
       throw Malformed{"the tensors have more than " + std::to_string(manifest_blocks_max) + " blocks"};
     }
     blocks += count;
+  };
+  for (const json& value : top.list("tensors")) {
+    manifest.tensors.push_back(read_tensor(value));
+    add(manifest.tensors.back().name, block_count(manifest.tensors.back(), manifest.block_elements));
+  }
+  if (top.has("tables")) {
+    for (const json& value : top.list("tables")) {
+      manifest.tables.push_back(read_table(value));
+      add(manifest.tables.back().name, manifest.tables.back().buckets);
+    }
   }
   return index;
 }
@@ -224,12 +242,12 @@ struct PlacedRun {
   std::uint64_t end;
 };
 
-std::string describe(const TensorSpec& tensor, std::uint64_t first, std::uint64_t end) {
-  return "blocks " + std::to_string(first) + " to " + std::to_string(end - 1) + " of '" + tensor.name + "'";
+std::string describe(const std::string& tensor, std::uint64_t first, std::uint64_t end) {
+  return "blocks " + std::to_string(first) + " to " + std::to_string(end - 1) + " of '" + tensor + "'";
 }
 
-/// The runs of one tensor have to follow one another from 0 to `blocks`.
-void check_runs(std::vector<PlacedRun> runs, const TensorSpec& tensor, std::uint64_t blocks, const std::string& kind,
+/// The runs of one tensor or table have to follow one another from 0 to `blocks`.
+void check_runs(std::vector<PlacedRun> runs, const std::string& tensor, std::uint64_t blocks, const std::string& kind,
                 std::vector<std::string>& problems) {
   std::sort(runs.begin(), runs.end(), [](const PlacedRun& a, const PlacedRun& b) { return a.first < b.first; });
   std::uint64_t end = 0;
@@ -252,7 +270,8 @@ void check_runs(std::vector<PlacedRun> runs, const TensorSpec& tensor, std::uint
 
 void check_kind(const Manifest& manifest, bool optimizer, std::vector<std::string>& problems) {
   const std::string kind = optimizer ? "optimizer state" : "weights";
-  std::vector<std::vector<PlacedRun>> runs(manifest.tensors.size());
+  const std::size_t tensors = manifest.tensors.size();
+  std::vector<std::vector<PlacedRun>> runs(tensors + manifest.tables.size());
   for (const ManifestFile& entry : manifest.files) {
     for (const BlockRun& run : entry.file.runs) {
       if (entry.file.optimizer != optimizer) {
@@ -265,10 +284,16 @@ void check_kind(const Manifest& manifest, bool optimizer, std::vector<std::strin
       runs[run.tensor].push_back({run.first, std::uint64_t{run.first} + run.count});
     }
   }
-  for (std::size_t t = 0; t < runs.size(); ++t) {
+  for (std::size_t t = 0; t < tensors; ++t) {
     const TensorSpec& tensor = manifest.tensors[t];
     const bool wanted = !optimizer || manifest.state_per_element > 0 || manifest.clocks > 0;
-    check_runs(std::move(runs[t]), tensor, wanted ? block_count(tensor, manifest.block_elements) : 0, kind, problems);
+    check_runs(std::move(runs[t]), tensor.name, wanted ? block_count(tensor, manifest.block_elements) : 0, kind,
+               problems);
+  }
+  for (std::size_t t = 0; t < manifest.tables.size(); ++t) {
+    const TableSpec& table = manifest.tables[t];
+    const bool wanted = !optimizer || manifest.state_per_element > 0 || table.expire_after > 0;
+    check_runs(std::move(runs[tensors + t]), table.name, wanted ? table.buckets : 0, kind, problems);
   }
 }
 
@@ -291,8 +316,10 @@ std::string to_json(const Manifest& manifest) {
   for (const auto& [server, file] : manifest.files) {
     ordered_json blocks = ordered_json::array();
     for (const BlockRun& run : file.runs) {
-      blocks.push_back(
-          {{"tensor", manifest.tensors[run.tensor].name}, {"first_block", run.first}, {"blocks", run.count}});
+      const std::size_t dense = manifest.tensors.size();
+      const std::string& name =
+          run.tensor < dense ? manifest.tensors[run.tensor].name : manifest.tables[run.tensor - dense].name;
+      blocks.push_back({{"tensor", name}, {"first_block", run.first}, {"blocks", run.count}});
     }
     files.push_back({{"server", server.value},
                      {"kind", file.optimizer ? "optimizer" : "weights"},
@@ -316,11 +343,17 @@ std::string to_json(const Manifest& manifest) {
         {"block_elements", manifest.block_elements}}},
       {"optimizer", {{"kind", manifest.optimizer}, {"state_per_element", manifest.state_per_element}}},
       {"tensors", std::move(tensors)},
-      {"files", std::move(files)},
   };
   if (manifest.clocks > 0) {
     document["clocks"] = manifest.clocks;
   }
+  for (const TableSpec& table : manifest.tables) {
+    document["tables"].push_back({{"name", table.name},
+                                  {"width", table.width},
+                                  {"buckets", table.buckets},
+                                  {"expire_after", table.expire_after}});
+  }
+  document["files"] = std::move(files);
   return document.dump(1) + "\n";
 }
 

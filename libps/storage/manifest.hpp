@@ -7,6 +7,7 @@
 //    "optimizer": {"kind": "momentum", "state_per_element": 1},
 //    "clocks": 4,                                                 of an asynchronous run only: per block
 //    "tensors": [{"name": "fc_weights", "shape": [784]}, …],
+//    "tables": [{"name": "users", "width": 16, "buckets": 64, "expire_after": 0}, …],   only where there are any
 //    "files": [{"server": "server0", "kind": "weights", "name": "….safetensors", "bytes": 3392, "sha256": "…",
 //               "blocks": [{"tensor": "fc_weights", "first_block": 0, "blocks": 3}, …]}, …]}
 #pragma once
@@ -47,6 +48,7 @@ struct Manifest {
   std::uint32_t state_per_element = 0;  ///< floats of optimizer state per element of the model
   std::uint32_t clocks = 0;             ///< of an asynchronous run: each block has as many, in the optimizer files
   std::vector<TensorSpec> tensors;      ///< initialisers are not stored
+  std::vector<TableSpec> tables;        ///< nor is rows_per_server
   std::vector<ManifestFile> files;
 
   friend bool operator==(const Manifest&, const Manifest&) = default;

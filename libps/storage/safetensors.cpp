@@ -37,6 +37,10 @@ Result<SafetensorsMetadata> parse_metadata(const json& value) {
   return metadata;
 }
 
+const char* name_of(ElementType type) {
+  return type == ElementType::float32 ? "F32" : "I64";
+}
+
 bool is_list_of_naturals(const json& value) {
   return value.is_array() &&
          std::all_of(value.begin(), value.end(), [](const json& entry) { return entry.is_number_unsigned(); });
@@ -48,8 +52,9 @@ Result<TensorEntry> parse_tensor(const std::string& name, const json& value) {
       !value.contains("data_offsets")) {
     return Error{where + "expected an object of dtype, shape and data_offsets"};
   }
-  if (value["dtype"] != "F32") {
-    return Error{where + "dtype is " + value["dtype"].dump() + ", expected \"F32\""};
+  const bool floats = value["dtype"] == name_of(ElementType::float32);
+  if (!floats && value["dtype"] != name_of(ElementType::integer64)) {
+    return Error{where + "dtype is " + value["dtype"].dump() + ", expected \"F32\" or \"I64\""};
   }
   if (!is_list_of_naturals(value["shape"])) {
     return Error{where + "shape is not a list of non-negative integers"};
@@ -59,12 +64,12 @@ Result<TensorEntry> parse_tensor(const std::string& name, const json& value) {
     return Error{where + "data_offsets is not a pair of non-negative integers"};
   }
   TensorEntry entry{name, value["shape"].get<std::vector<std::uint64_t>>(), offsets[0].get<std::uint64_t>(),
-                    offsets[1].get<std::uint64_t>()};
+                    offsets[1].get<std::uint64_t>(), floats ? ElementType::float32 : ElementType::integer64};
   if (entry.begin > entry.end) {
     return Error{where + "data_offsets begin at " + std::to_string(entry.begin) + ", behind their end " +
                  std::to_string(entry.end)};
   }
-  const auto bytes = tensor_bytes(entry.shape);
+  const auto bytes = tensor_bytes(entry.shape, entry.type);
   if (!bytes) {
     return Error{where + bytes.error()};
   }
@@ -103,8 +108,8 @@ Result<std::string> make_preamble(std::span<const NamedShape> tensors, const Saf
     members.push_back({metadata_key, metadata});
   }
   data_bytes = 0;
-  for (const auto& [name, shape] : tensors) {
-    const auto bytes = tensor_bytes(shape);
+  for (const auto& [name, shape, type] : tensors) {
+    const auto bytes = tensor_bytes(shape, type);
     if (!bytes || data_bytes > uint64_max - *bytes) {
       return Error{"tensor '" + name + "' is too large"};
     }
@@ -112,7 +117,7 @@ Result<std::string> make_preamble(std::span<const NamedShape> tensors, const Saf
       return Error{"the tensor name '" + name + "' is used twice or reserved"};
     }
     const std::array<std::uint64_t, 2> offsets{data_bytes, data_bytes + *bytes};
-    members.push_back({name, {{"dtype", "F32"}, {"shape", shape}, {"data_offsets", offsets}}});
+    members.push_back({name, {{"dtype", name_of(type)}, {"shape", shape}, {"data_offsets", offsets}}});
     data_bytes = offsets[1];
   }
 
@@ -134,8 +139,8 @@ Result<std::string> make_preamble(std::span<const NamedShape> tensors, const Saf
 
 }  // namespace
 
-Result<std::uint64_t> tensor_bytes(std::span<const std::uint64_t> shape) {
-  std::uint64_t bytes = sizeof(float);
+Result<std::uint64_t> tensor_bytes(std::span<const std::uint64_t> shape, ElementType type) {
+  std::uint64_t bytes = type == ElementType::float32 ? sizeof(float) : sizeof(std::uint64_t);
   for (const std::uint64_t length : shape) {
     if (length != 0 && bytes > uint64_max / length) {
       return Error{"its shape has more bytes than 64 bits can count"};

@@ -1,8 +1,10 @@
-// The safetensors file format (https://huggingface.co/docs/safetensors), as far as ringps needs it: float32 tensors.
+// The safetensors file format (https://huggingface.co/docs/safetensors), as far as ringps needs it: tensors of float32
+// and of 64-bit integers.
 //
 //   8 bytes   length of the header, little-endian
 //   header    JSON object, padded with spaces so that the data starts at a multiple of 8 bytes:
-//             name → {"dtype": "F32", "shape": [...], "data_offsets": [begin, end]}, and "__metadata__" → text to text
+//             name → {"dtype": "F32" or "I64", "shape": [...], "data_offsets": [begin, end]}, and "__metadata__" → text
+//             to text
 //   data      the tensors' little-endian values, one after another without holes; offsets count from here
 #pragma once
 
@@ -27,10 +29,13 @@ inline constexpr std::uint64_t safetensors_header_bytes_max = 32U << 20U;
 
 using SafetensorsMetadata = std::map<std::string, std::string>;
 
+enum class ElementType : std::uint8_t { float32, integer64 };
+
 /// A tensor that is to be written.
 struct NamedShape {
   std::string name;
   std::vector<std::uint64_t> shape;
+  ElementType type = ElementType::float32;
 };
 
 /// A tensor of a file.
@@ -39,6 +44,7 @@ struct TensorEntry {
   std::vector<std::uint64_t> shape;
   std::uint64_t begin = 0;  ///< bytes, from the start of the data
   std::uint64_t end = 0;
+  ElementType type = ElementType::float32;
 
   std::uint64_t bytes() const { return end - begin; }
 };
@@ -51,8 +57,8 @@ struct SafetensorsHeader {
 /// Reads the JSON of a header and holds it against every rule of the format. `data_bytes`: length of what follows it.
 Result<SafetensorsHeader> parse_safetensors_header(std::string_view json, std::uint64_t data_bytes);
 
-/// Bytes of a float32 tensor, if they can be counted in 64 bits.
-Result<std::uint64_t> tensor_bytes(std::span<const std::uint64_t> shape);
+/// Bytes of a tensor, if they can be counted in 64 bits.
+Result<std::uint64_t> tensor_bytes(std::span<const std::uint64_t> shape, ElementType type = ElementType::float32);
 
 struct FileDigest {
   std::uint64_t bytes = 0;
@@ -87,6 +93,7 @@ class SafetensorsFile {
   static Result<SafetensorsFile> open(const std::filesystem::path& path);
   static Result<SafetensorsFile> open(InputFile file);
 
+  const std::filesystem::path& path() const { return file_.path(); }
   const std::vector<TensorEntry>& tensors() const { return header_.tensors; }
   const SafetensorsMetadata& metadata() const { return header_.metadata; }
   /// Null if there is no tensor of that name.

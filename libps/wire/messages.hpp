@@ -2,7 +2,8 @@
 //
 // A message is two ZeroMQ frames: a header, which is one msgpack array
 //   [protocol version, kind, cluster, role, sender, incarnation, epoch, request, the kind's own fields …]
-// and, where the kind carries values, one frame of raw little-endian float32. codec.hpp turns them into these structs
+// and, where the kind carries values, one frame of raw little-endian float32; for blocks of tables, of lists of rows
+// (libps/rows/row_list.hpp). codec.hpp turns them into these structs
 // and back; nothing else knows bytes. Numbers of kinds are never used again for something else. The header is longer
 // than others because the whole protocol stands in this one place.
 #pragma once
@@ -30,6 +31,8 @@ enum class Kind : std::uint8_t {
   pull = 2,
   push_pull = 3,
   ask_missing = 4,
+  push_rows = 5,
+  pull_rows = 6,
   // server → worker
   values = 10,
   ack = 11,
@@ -99,8 +102,9 @@ struct PushPull {
 inline constexpr Iteration newest_version{0xFFFFFFFFFFFFFFFF};
 
 /// Wait until every one of the blocks has version `iteration`, and answer with Values of exactly that version, or with
-/// Ack where `want_values` is false. With `follow` every later version is sent as well, as soon as it is committed,
-/// under the same request, until the view changes: whoever needs all versions and contributes nothing asks once.
+/// Ack where `want_values` is false, as it must be for blocks of tables. With `follow` every later version is sent as
+/// well, as soon as it is committed, under the same request, until the view changes: whoever needs all versions and
+/// contributes nothing asks once.
 /// In asynchronous modes: wait until the blocks have `iteration` of every slice, and answer with the newest Values.
 struct Pull {
   static constexpr Kind kind = Kind::pull;
@@ -109,6 +113,26 @@ struct Pull {
   std::vector<BlockRun> runs;
   bool follow = false;
   static auto fields(auto& m) { return std::tie(m.iteration, m.want_values, m.runs, m.follow); }
+};
+
+/// Contribute gradients of rows: those of `slice` in the blocks of `runs`, which are blocks of tables, to `iteration`;
+/// payload: for each block a list of rows with values, which may be empty. Ids come in any order and any number of
+/// times. Answered as Push.
+struct PushRows {
+  static constexpr Kind kind = Kind::push_rows;
+  Iteration iteration;
+  SliceId slice;
+  std::vector<BlockRun> runs;
+  static auto fields(auto& m) { return std::tie(m.iteration, m.slice, m.runs); }
+};
+
+/// Wait until every one of the blocks has version `iteration`, and answer with Values: the rows of that version, one
+/// after another. Payload: for each block a list of ids. Rows that do not exist are answered as they would begin.
+struct PullRows {
+  static constexpr Kind kind = Kind::pull_rows;
+  Iteration iteration;
+  std::vector<BlockRun> runs;
+  static auto fields(auto& m) { return std::tie(m.iteration, m.runs); }
 };
 
 /// Which slices has `iteration` not got yet? From a worker that has nothing to do and may race the slowest one.
@@ -120,8 +144,9 @@ struct AskMissing {
 
 // ---- server → worker ------------------------------------------------------------------------------------------------
 
-/// Payload: the blocks of the request at version `iteration`, in the request's order. In asynchronous modes `clocks`
-/// says which contributions are in them: of each slice all up to that iteration, in every one of the blocks.
+/// Payload: the blocks of the request, or its rows, at version `iteration`, in the request's order. In asynchronous
+/// modes `clocks` says which contributions are in them: of each slice all up to that iteration, in every one of the
+/// blocks.
 struct Values {
   static constexpr Kind kind = Kind::values;
   Iteration iteration;
@@ -173,7 +198,8 @@ struct Refused {
 
 // ---- server → server ------------------------------------------------------------------------------------------------
 
-/// The reduced gradients of `iteration` for the blocks of `runs`; payload: their values, in order. It goes along
+/// The reduced gradients of `iteration` for the blocks of `runs`; payload: their values, in order, for blocks of tables
+/// as lists of rows. It goes along
 /// `chain` (indices in the view's servers): the primary, then the replicas in the order of the ring, each of which
 /// applies it and passes it on, so that a later replica is never ahead of an earlier one. The last one answers the
 /// first.
@@ -219,13 +245,14 @@ struct Compared {
 struct HandedBlock {
   BlockRun run;  ///< of one block
   Iteration version;
-  bool previous = false;  ///< whether the version before comes too
-  Epoch made_in{};        ///< of the view whose primary made the version
-  static auto fields(auto& b) { return std::tie(b.run, b.version, b.previous, b.made_in); }
+  bool previous = false;    ///< whether the version before comes too
+  std::uint64_t bytes = 0;  ///< of the payload
+  Epoch made_in{};          ///< of the view whose primary made the version
+  static auto fields(auto& b) { return std::tie(b.run, b.version, b.previous, b.bytes, b.made_in); }
 };
 
 /// Whole blocks for a new replica; payload: for each, the values and the optimizer state of its version, then those of
-/// the version before where that comes too.
+/// the version before where that comes too; of a block of a table, what RowBlock::write_state() writes.
 struct Handoff {
   static constexpr Kind kind = Kind::handoff;
   RequestId ticket;
@@ -531,10 +558,10 @@ struct Stop {
 
 // ---------------------------------------------------------------------------------------------------------------------
 
-using Body = std::variant<Push, PushPull, Pull, AskMissing, Values, Ack, Missing, Stale, Refused, Replicate,
-                          ReplicateAck, Compare, Compared, Handoff, HandoffAck, Join, Heartbeat, GetView, Leave,
-                          Suspect, ReplicasReady, BlocksWritten, CheckpointMissed, Progress, GetStatus, Failed, StopRun,
-                          Drain, AddProcesses, KillProcess, Joined, HeartbeatAnswer, ViewAnswer, Probe, Status,
+using Body = std::variant<Push, PushPull, Pull, PushRows, PullRows, AskMissing, Values, Ack, Missing, Stale, Refused,
+                          Replicate, ReplicateAck, Compare, Compared, Handoff, HandoffAck, Join, Heartbeat, GetView,
+                          Leave, Suspect, ReplicasReady, BlocksWritten, CheckpointMissed, Progress, GetStatus, Failed,
+                          StopRun, Drain, AddProcesses, KillProcess, Joined, HeartbeatAnswer, ViewAnswer, Probe, Status,
                           ViewPublished, CheckpointBegin, CheckpointCommitted, Stop>;
 
 /// Who speaks, in which epoch, and which answer belongs to which request.
@@ -556,8 +583,8 @@ struct Message {
 
 /// Kinds whose second frame is required; all others must not have one.
 constexpr bool carries_values(Kind kind) {
-  return kind == Kind::push || kind == Kind::push_pull || kind == Kind::values || kind == Kind::replicate ||
-         kind == Kind::handoff;
+  return kind == Kind::push || kind == Kind::push_pull || kind == Kind::push_rows || kind == Kind::pull_rows ||
+         kind == Kind::values || kind == Kind::replicate || kind == Kind::handoff;
 }
 
 }  // namespace ringps

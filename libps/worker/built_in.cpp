@@ -7,6 +7,8 @@
 #include "libps/config/job.hpp"
 #include "libps/data/dataset.hpp"
 #include "libps/data/synthetic.hpp"
+#include "libps/model/factorization_machine.hpp"
+#include "libps/model/matrix_factorization.hpp"
 #include "libps/model/sparse_logistic_regression.hpp"
 
 namespace ringps {
@@ -53,6 +55,18 @@ Result<std::unique_ptr<Model>> make_built_in_model(const Config& config) {
       }
       return make_sparse_logistic_regression(config.data.features, std::move(*dataset));
     }
+    case ModelKind::factorization_machine: {
+      if (config.data.kind == DataConfig::Kind::clicks) {
+        return make_factorization_machine(config.model.factors, click_source(click_spec(config)));
+      }
+      auto dataset = load_libsvm(config);
+      if (!dataset) {
+        return dataset.failure();
+      }
+      return make_factorization_machine(config.model.factors, sparse_source(std::move(*dataset)));
+    }
+    case ModelKind::matrix_factorization:
+      return make_matrix_factorization(config.model.factors, rating_spec(config));
     default: {
       auto dataset = load_images(config);
       if (!dataset) {

@@ -21,7 +21,7 @@ constexpr std::size_t kept_bytes_max = 256U << 20U;
 Evaluator::Evaluator(const JobSpec& job, std::string worker, const Model& model, std::size_t samples)
     : job_(job),
       worker_(std::move(worker)),
-      kept_max_(std::max<std::size_t>(kept_bytes_max / (flat_offsets(job.tensors).back() * sizeof(float)), 4)),
+      kept_max_(std::max<std::size_t>(kept_bytes_max / (flat_offsets(job.tensors).back() * sizeof(float) + 1), 4)),
       thread_(
           [this, &model, samples] { run(model, samples == 0 ? std::numeric_limits<std::size_t>::max() : samples); }) {}
 

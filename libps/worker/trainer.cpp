@@ -56,7 +56,46 @@ class GradientSource {
   GradientSource(const Job& job, Model& model)
       : model_(model), schedule_(schedule_spec(job.config, model)), clip_norm_(job.config.train.optimizer.clip_norm) {}
 
-  std::shared_ptr<const Floats> compute(const Client::Task& task) {
+  struct Gradient {
+    std::shared_ptr<const Floats> flat;
+    std::shared_ptr<const Floats> rows;
+  };
+
+  RowIds choose_rows(Iteration iteration, SliceId slice) {
+    RowIds ids(model_.tables().size());
+    if (const auto samples = schedule_.samples(iteration, slice); !samples.empty()) {
+      model_.choose_rows(samples, ids);
+    }
+    return ids;
+  }
+
+  Gradient compute(const Client::Task& task) {
+    return task.rows ? compute_with_rows(task) : Gradient{compute_flat(task), nullptr};
+  }
+
+ private:
+  Gradient compute_with_rows(const Client::Task& task) {
+    const auto& offsets = task.rows->offsets();
+    std::shared_ptr<Floats> flat = take_buffer(task.weights->size());
+    auto rows = std::make_shared<Floats>(offsets.back(), 0.0F);
+    std::vector<std::span<const float>> values;
+    std::vector<std::span<float>> slopes;
+    for (std::uint32_t t = 0; t + 1 < offsets.size(); ++t) {
+      values.push_back(task.rows->values(t));
+      slopes.push_back(std::span(*rows).subspan(offsets[t], offsets[t + 1] - offsets[t]));
+    }
+    const auto samples = schedule_.samples(task.iteration, task.slice);
+    if (samples.empty()) {
+      std::fill(flat->begin(), flat->end(), 0.0F);
+    } else {
+      model_.gradient_with_rows(*task.weights, values, samples, *flat, slopes);
+      finish(*flat, task.slice);
+      finish(*rows, task.slice);
+    }
+    return {flat, rows};
+  }
+
+  std::shared_ptr<const Floats> compute_flat(const Client::Task& task) {
     std::shared_ptr<Floats> buffer = take_buffer(task.weights->size());
     const auto samples = schedule_.samples(task.iteration, task.slice);
     if (samples.empty()) {
@@ -64,16 +103,19 @@ class GradientSource {
       return buffer;
     }
     model_.gradient(*task.weights, samples, *buffer);
-    if (clip_norm_ > 0.0) {
-      clip(*buffer, clip_norm_);
-    }
-    if (const float weight = schedule_.weight(task.slice); weight != 1.0F) {
-      std::for_each(buffer->begin(), buffer->end(), [weight](float& element) { element *= weight; });
-    }
+    finish(*buffer, task.slice);
     return buffer;
   }
 
- private:
+  void finish(Floats& gradient, SliceId slice) const {
+    if (clip_norm_ > 0.0) {
+      clip(gradient, clip_norm_);
+    }
+    if (const float weight = schedule_.weight(slice); weight != 1.0F) {
+      std::for_each(gradient.begin(), gradient.end(), [weight](float& element) { element *= weight; });
+    }
+  }
+
   std::shared_ptr<Floats> take_buffer(std::size_t size) {
     for (auto& buffer : buffers_) {
       if (is_sole_owner(buffer)) {
@@ -126,10 +168,13 @@ Ended train_once(const Job& job, Model& model, const RoleOptions& options, std::
     reporter.on_turn(at);
   };
 
+  hooks.choose_rows = [&](Iteration iteration, SliceId slice) { return gradients.choose_rows(iteration, slice); };
+
   client.emplace(job.spec, Client::Options{options.coordinator, {options.id}, job.digest}, std::move(hooks));
   while (const auto task = client->next()) {
     stopwatch.on_gradient(now());
-    client->contribute(*task, gradients.compute(*task));
+    auto [flat, rows] = gradients.compute(*task);
+    client->contribute(*task, std::move(flat), std::move(rows));
     if (task->iteration == job.spec.iterations) {  // the run may be over before the next turn
       reporter.on_staleness(client->staleness());
       reporter.on_end(now());

@@ -31,6 +31,20 @@ Result<void> check_tensors(const std::vector<TensorSpec>& of_model, const std::v
                                   words(of_model), words(of_job))};
 }
 
+Result<void> check_tables(const std::vector<TableSpec>& of_model, const std::vector<TableSpec>& of_job) {
+  const auto text = [](const std::vector<TableSpec>& tables) {
+    std::string words = tables.empty() ? "none" : "";
+    for (const TableSpec& table : tables) {
+      words += fmt::format("{}{} of width {}", words.empty() ? "" : ", ", table.name, table.width);
+    }
+    return words;
+  };
+  return text(of_model) == text(of_job)
+             ? Result<void>()
+             : Error{fmt::format("the model has the tables {}, but the configuration says {}: both must be the same",
+                                 text(of_model), text(of_job))};
+}
+
 }  // namespace
 
 int worker_main(int argc, char** argv, const ModelFactory& make_model) {
@@ -52,6 +66,9 @@ int worker_main(int argc, char** argv, const ModelFactory& make_model) {
     return report_error(model.error(), exit_usage);
   }
   if (const auto checked = check_tensors((*model)->tensors(), job->spec.tensors); !checked) {
+    return report_error(checked.error(), exit_usage);
+  }
+  if (const auto checked = check_tables((*model)->tables(), job->spec.tables); !checked) {
     return report_error(checked.error(), exit_usage);
   }
   if (const std::size_t samples = (*model)->train_samples();

@@ -283,6 +283,7 @@ Result<void> CoordinatorService::commit_checkpoint(const Coordinator::CommitChec
   manifest.state_per_element = spec.optimizer.state_per_element();
   manifest.clocks = spec.asynchronous() ? spec.slices : 0;
   manifest.tensors = spec.tensors;
+  manifest.tables = spec.tables;
   for (const Coordinator::CheckpointFile& each : order.files) {
     manifest.files.push_back({each.server, each.file});
   }

@@ -17,6 +17,7 @@ struct FirstDifference {
   float right = 0;
 };
 
+/// NaN: a row that is not there.
 /// "fc_weights[17] is 0.25 and should be 0.125 (0x3e800000 and 0x3e000000)"
 std::string to_string(const FirstDifference& difference);
 

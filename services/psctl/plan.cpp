@@ -156,7 +156,7 @@ std::vector<ServerLoad> server_loads(const Config& config) {
   const auto tensors = model_tensors(config);
   check(tensors.ok(), "locate_inputs has found out how large the model is");
   const JobSpec job = make_job(config, *tensors);
-  const BlockTable blocks(job.tensors, job.block_elements);
+  const BlockTable blocks(job.tensors, job.block_elements, job.tables);
   std::vector<std::string> ids;
   for (std::uint32_t i = 0; i < job.servers; ++i) {
     ids.push_back(fmt::format("server{}", i));

@@ -2,6 +2,9 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <initializer_list>
+#include <utility>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -46,11 +49,11 @@ ordered_json final_json(const std::optional<FinalEvaluation>& found) {
   if (!found) {
     return nullptr;
   }
-  return {{"train_loss", found->train_loss},
-          {"test_loss", found->test_loss},
-          {"test_accuracy", found->test_accuracy},
-          {"test_auc", json_of(found->test_auc)},
-          {"objective", found->objective}};
+  return {{"train_loss", json_of(found->train_loss)},       {"test_loss", json_of(found->test_loss)},
+          {"test_accuracy", json_of(found->test_accuracy)}, {"test_auc", json_of(found->test_auc)},
+          {"objective", json_of(found->objective)},         {"truth_loss", json_of(found->truth_loss)},
+          {"train_error", json_of(found->train_error)},     {"test_error", json_of(found->test_error)},
+          {"truth_error", json_of(found->truth_error)},     {"rows", json_of(found->rows)}};
 }
 
 template <class Record>
@@ -69,6 +72,26 @@ ordered_json staleness_json(const std::vector<std::uint64_t>& staleness) {
     json[std::to_string(s)] = staleness[s];
   }
   return json;
+}
+
+/// Of what is there.
+std::string words(const FinalEvaluation& found) {
+  std::string text;
+  const auto add = [&](const char* what, std::initializer_list<std::pair<const char*, std::optional<double>>> values) {
+    std::string line;
+    for (const auto& [name, value] : values) {
+      line += value ? fmt::format("{}{} {:.6f}", line.empty() ? "" : ", ", name, *value) : "";
+    }
+    text += line.empty() ? "" : fmt::format("{:<13} {}\n", what, line);
+  };
+  add("training data", {{"log-loss", found.train_loss}, {"objective", found.objective}, {"error", found.train_error}});
+  add("test data", {{"accuracy", found.test_accuracy},
+                    {"AUC", found.test_auc},
+                    {"log-loss", found.test_loss},
+                    {"error", found.test_error}});
+  add("the truth", {{"log-loss", found.truth_loss}, {"error", found.truth_error}});
+  text += found.rows ? fmt::format("{:<13} {}\n", "rows", *found.rows) : "";
+  return text;
 }
 
 std::string percent(const std::optional<double>& value) {
@@ -136,9 +159,7 @@ std::string summary(const RunRecord& record) {
   text += fmt::format("accuracy      {} at the end, {} at best\n", percent(figures.final_accuracy),
                       percent(figures.best_accuracy));
   if (const auto& found = record.final) {
-    text += fmt::format("training data log-loss {:.6f}, objective {:.6f}\n", found->train_loss, found->objective);
-    text += fmt::format("test data     accuracy {:.4f}, AUC {}, log-loss {:.4f}\n", found->test_accuracy,
-                        found->test_auc ? fmt::format("{:.4f}", *found->test_auc) : "undefined", found->test_loss);
+    text += words(*found);
   }
   if (!record.metrics.staleness.empty()) {
     text += fmt::format("gradients     {}\n", staleness_text(record.metrics.staleness));

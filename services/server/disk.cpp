@@ -79,11 +79,16 @@ void Disk::run() {
 Disk::Done Disk::write(const Shard::WriteCheckpoint& order) const {
   std::vector<StoredBlock> blocks;
   for (const Shard::SnapshotBlock& snapshot : order.blocks) {
+    if (snapshot.rows) {
+      blocks.push_back({snapshot.block, {}, {}, &snapshot.rows});
+      continue;
+    }
     const std::size_t elements = table_[snapshot.block].elements;
     const std::span<const float> buffer = snapshot.buffer.values();
     const std::size_t model = elements * (1 + job_.optimizer.state_per_element());
     blocks.push_back({snapshot.block, std::as_bytes(buffer.first(elements)),
-                      std::as_bytes(buffer.subspan(elements, model - elements)), std::as_bytes(buffer.subspan(model))});
+                      std::as_bytes(buffer.subspan(elements, model - elements)), nullptr,
+                      std::as_bytes(buffer.subspan(model))});
   }
   std::sort(blocks.begin(), blocks.end(), [](const auto& a, const auto& b) { return a.block < b.block; });
   auto files = write_shard(checkpoints_, order.iteration, server_, incarnation_, table_, blocks);
@@ -101,6 +106,10 @@ Disk::Done Disk::restore(const Shard::RestoreBlocks& order) const {
   }
   Restored restored{order.restore.epoch, {}};
   for (LoadedBlock& block : *loaded) {
+    if (block.rows) {
+      restored.states.emplace_back(std::move(*block.rows));
+      continue;
+    }
     if (auto fitting = fit_clocks(job_, order.restore, block.clocks); !fitting) {
       return RestoreFailed{order.restore.epoch, server_.value + " cannot restore its blocks: " + fitting.error()};
     }
@@ -108,7 +117,7 @@ Disk::Done Disk::restore(const Shard::RestoreBlocks& order) const {
     std::copy(block.clocks.begin(), block.clocks.end(),
               std::copy(block.state.begin(), block.state.end(),
                         std::copy(block.values.begin(), block.values.end(), buffer.data())));
-    restored.buffers.push_back(std::move(buffer));
+    restored.states.emplace_back(std::move(buffer));
   }
   return restored;
 }

@@ -19,7 +19,7 @@ class Disk {
   };
   struct Restored {
     Epoch restore_epoch;
-    std::vector<BlockBuffer> buffers;
+    std::vector<BlockState> states;
   };
   struct RestoreFailed {
     Epoch restore_epoch;

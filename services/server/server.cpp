@@ -134,7 +134,7 @@ void Server::take_events(Life& life) {
     if (auto* written = std::get_if<Disk::Written>(&done)) {
       life.link.tell(std::move(written->report));
     } else if (auto* restored = std::get_if<Disk::Restored>(&done)) {
-      life.shard.on_restored(now(), restored->restore_epoch, std::move(restored->buffers), effects_);
+      life.shard.on_restored(now(), restored->restore_epoch, std::move(restored->states), effects_);
     } else if (const auto* failed = std::get_if<Disk::RestoreFailed>(&done)) {
       log::error("{}", failed->text);
       life.shard.on_restore_failed(failed->restore_epoch, failed->text, effects_);

@@ -21,7 +21,30 @@ Floats gradient(std::uint64_t seed, Iteration iteration, SliceId slice, std::spa
   return values;
 }
 
-Reference::Reference(const JobSpec& job) : job_(job), table_(job.tensors, job.block_elements) {
+std::vector<std::uint64_t> rows_of(std::uint64_t seed, Iteration iteration, SliceId slice, std::uint32_t table) {
+  const KeyedRandom random(seed, "rows", (iteration.value * 1024 + slice.value) * 16 + table);
+  std::vector<std::uint64_t> ids(random.below(0, 10));
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    ids[i] = random.below(i + 1, 24) * 0x9E3779B97F4A7C15ULL;
+  }
+  return ids;
+}
+
+Floats row_gradient(std::uint64_t seed, Iteration iteration, SliceId slice, std::uint32_t table,
+                    std::span<const float> values) {
+  const KeyedRandom random(seed, "row gradient", (iteration.value * 1024 + slice.value) * 16 + table);
+  Floats gradient(values.size());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const float noise = random.uniform(i) - 0.5F;
+    gradient[i] = 0.3F * (values[i] - noise) + 0.1F * values[(i * 5 + 1) % values.size()] * noise;
+  }
+  return gradient;
+}
+
+Reference::Reference(const JobSpec& job) : job_(job), table_(job.tensors, job.block_elements, job.tables) {
+  for (const TableSpec& table : job.tables) {
+    rules_.emplace_back(table, job.seed, job.optimizer.state_per_element());
+  }
   std::vector<std::string> servers;
   for (std::uint32_t s = 0; s < job.servers; ++s) {
     servers.push_back("server" + std::to_string(s));
@@ -35,7 +58,8 @@ Reference::Reference(const JobSpec& job) : job_(job), table_(job.tensors, job.bl
       }
     }
   }
-  Version first{Floats(table_.flat_elements(), 0.0F), Floats(table_.flat_elements(), 0.0F)};
+  Version first{Floats(table_.flat_elements(), 0.0F), Floats(table_.flat_elements(), 0.0F),
+                std::vector<Table>(job.tables.size())};
   const auto offsets = flat_offsets(job.tensors);
   for (std::size_t t = 0; t < job.tensors.size(); ++t) {
     initialise(job.tensors[t], job.seed, 0, std::span(first.weights).subspan(offsets[t], job.tensors[t].elements()));
@@ -56,6 +80,7 @@ void Reference::step(Iteration next) {
   const float scale = job_.worker_scope == WorkerScope::all ? 1.0F / static_cast<float>(job_.slices) : 1.0F;
   const OptimizerSpec& rule = job_.optimizer;
   Version made = old;
+  step_tables(next, old, made);
   for (std::uint32_t b = 0; b < table_.size(); ++b) {
     const auto& block = table_[BlockId{b}];
     for (std::size_t i = block.flat_offset; i < block.flat_offset + block.elements; ++i) {
@@ -69,6 +94,79 @@ void Reference::step(Iteration next) {
     }
   }
   versions_.push_back(std::move(made));
+}
+
+/// A row as it reads at a version.
+Reference::Row Reference::row(const Version& version, Iteration iteration, std::uint32_t table,
+                              std::uint64_t id) const {
+  const TableSpec& spec = job_.tables[table];
+  const auto at = version.tables[table].find(id);
+  if (at != version.tables[table].end() &&
+      (spec.expire_after == 0 || iteration.value - at->second.touched.value <= spec.expire_after)) {
+    return at->second;
+  }
+  Row fresh{
+      std::vector<float>(spec.width), std::vector<float>(spec.width * job_.optimizer.state_per_element(), 0.0F), {}};
+  rules_[table].initialise(id, fresh.values.data());
+  return fresh;
+}
+
+void Reference::step_tables(Iteration next, const Version& old, Version& made) const {
+  const Iteration before{next.value - 1};
+  const OptimizerSpec& rule = job_.optimizer;
+  for (std::uint32_t t = 0; t < job_.tables.size(); ++t) {
+    const std::size_t width = job_.tables[t].width;
+    std::map<std::uint64_t, std::vector<float>> sums;
+    for (std::uint32_t s = 0; s < job_.slices; ++s) {
+      const auto ids = rows_of(job_.seed, next, SliceId{s}, t);
+      Floats values;
+      for (const std::uint64_t id : ids) {
+        const Row row = this->row(old, before, t, id);
+        values.insert(values.end(), row.values.begin(), row.values.end());
+      }
+      const Floats slopes = row_gradient(job_.seed, next, SliceId{s}, t, values);
+      for (std::size_t i = 0; i < ids.size(); ++i) {
+        const auto first = slopes.begin() + static_cast<std::ptrdiff_t>(i * width);
+        const auto [sum, added] =
+            sums.try_emplace(ids[i], std::vector<float>(first, first + static_cast<std::ptrdiff_t>(width)));
+        for (std::size_t e = 0; !added && e < width; ++e) {
+          sum->second[e] += slopes[i * width + e];
+        }
+      }
+    }
+    for (const auto& [id, sum] : sums) {
+      Row row = this->row(old, before, t, id);
+      for (std::size_t e = 0; e < width; ++e) {
+        const float slope = sum[e] * (1.0F / static_cast<float>(job_.slices)) + rule.weight_decay * row.values[e];
+        if (rule.kind == OptimizerKind::sgd) {
+          row.values[e] -= rule.learning_rate * slope;
+        } else {
+          row.state[e] = rule.momentum * row.state[e] + slope;
+          row.values[e] -= rule.learning_rate * row.state[e];
+        }
+      }
+      row.touched = next;
+      made.tables[t][id] = std::move(row);
+    }
+  }
+}
+
+RowImage Reference::rows(BlockId block, Iteration version) const {
+  const std::uint32_t t = table_.table_of(block);
+  const TableSpec& spec = job_.tables[t];
+  RowImage image{version, {}, {}, {}, {}};
+  for (const auto& [id, row] : versions_[version.value].tables[t]) {
+    const bool expired = spec.expire_after != 0 && version.value - row.touched.value > spec.expire_after;
+    if (table_.block_of(t, id) == block && !expired) {
+      image.ids.push_back(id);
+      image.values.insert(image.values.end(), row.values.begin(), row.values.end());
+      image.state.insert(image.state.end(), row.state.begin(), row.state.end());
+      if (spec.expire_after != 0) {
+        image.touched.push_back(row.touched.value);
+      }
+    }
+  }
+  return image;
 }
 
 Floats Reference::block(BlockId block, Iteration version) const {

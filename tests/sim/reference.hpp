@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -10,11 +11,18 @@
 #include "libps/base/aligned.hpp"
 #include "libps/core/job.hpp"
 #include "libps/ring/layout.hpp"
+#include "libps/rows/row_block.hpp"
 
 namespace ringps::sim {
 
 /// The gradient of one slice at flat `weights`: a pure function whose sums are sensitive to order and repetition.
 Floats gradient(std::uint64_t seed, Iteration iteration, SliceId slice, std::span<const float> weights);
+
+/// The rows of a table that one slice touches in one iteration, some of them more than once.
+std::vector<std::uint64_t> rows_of(std::uint64_t seed, Iteration iteration, SliceId slice, std::uint32_t table);
+/// Their gradients, given their values.
+Floats row_gradient(std::uint64_t seed, Iteration iteration, SliceId slice, std::uint32_t table,
+                    std::span<const float> values);
 
 class Reference {
  public:
@@ -28,17 +36,29 @@ class Reference {
   /// Whether some block takes contributions of that slice: a server may have slices of its own and no blocks.
   bool is_used(SliceId slice) const;
   bool is_block(BlockId block, Iteration version, std::span<const float> buffer) const;
+  /// The same for a block of a table.
+  RowImage rows(BlockId block, Iteration version) const;
 
  private:
+  struct Row {
+    std::vector<float> values;
+    std::vector<float> state;
+    Iteration touched;
+  };
+  using Table = std::map<std::uint64_t, Row>;
   struct Version {
     Floats weights;
     Floats state;
+    std::vector<Table> tables;
   };
   void step(Iteration next);
+  void step_tables(Iteration next, const Version& old, Version& made) const;
+  Row row(const Version& version, Iteration iteration, std::uint32_t table, std::uint64_t id) const;
 
   const JobSpec& job_;
   const BlockTable table_;
   std::vector<std::vector<SliceId>> contributors_;  ///< per block
+  std::vector<RowRules> rules_;                     ///< only for first values
   std::vector<Version> versions_;
 };
 

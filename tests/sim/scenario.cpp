@@ -26,6 +26,20 @@ std::vector<TensorSpec> make_tensors(Dice& dice) {
   return tensors;
 }
 
+std::vector<TableSpec> make_tables(Dice& dice) {
+  std::vector<TableSpec> tables(dice.between(1, 2));
+  for (std::size_t t = 0; t < tables.size(); ++t) {
+    tables[t].name = "table" + std::to_string(t);
+    tables[t].width = static_cast<std::uint32_t>(dice.between(1, 3));
+    tables[t].buckets = static_cast<std::uint32_t>(dice.between(1, 5));
+    tables[t].expire_after = static_cast<std::uint32_t>(dice.one_in(2) ? dice.between(1, 6) : 0);
+    if (dice.one_in(2)) {
+      tables[t].initialiser = {-0.5F, 0.5F};
+    }
+  }
+  return tables;
+}
+
 Timeouts make_timeouts(Dice& dice) {
   Timeouts timeouts;
   timeouts.heartbeat_interval = dice.between(milliseconds(20), milliseconds(50));
@@ -73,6 +87,10 @@ JobSpec make_job(Dice& dice, std::uint64_t seed) {
     job.checkpoint.interval = job.refresh_interval * dice.between(0, 2);
   }
   job.speculate = job.worker_scope == WorkerScope::all && job.refresh_interval == 1 && dice.one_in(4);
+  Dice tables(seed, "tables");
+  if (job.worker_scope == WorkerScope::all && job.refresh_interval == 1 && !job.speculate && tables.one_in(3)) {
+    job.tables = make_tables(tables);
+  }
   job.message_bytes = static_cast<std::uint32_t>(dice.pick({16U, 64U, 256U, 4096U}));
   job.timeouts = make_timeouts(dice);
   return job;
@@ -204,6 +222,7 @@ void make_asynchronous(Scenario& scenario) {
   }
   job.consistency = dice.one_in(3) ? Consistency::asp : Consistency::ssp;
   job.staleness = job.consistency == Consistency::ssp ? dice.between(0, 3) : 0;
+  job.tables.clear();
   job.slices = dice.pick({1U, 2U, 4U, 4U, 8U});
   job.refresh_interval = 1;
   job.speculate = false;

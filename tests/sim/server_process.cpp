@@ -83,18 +83,22 @@ void ServerProcess::carry_out(const Shard::RestoreBlocks& restore) {
       carry_out(std::move(effects));
       return;
     }
-    std::vector<BlockBuffer> buffers;
+    std::vector<BlockState> states;
     for (const BlockId block : restore.blocks) {
       for (const auto& each : manifest->files) {
         const StoredFile& file = *world_.store().file(each.file.name);
         if (const auto at = file.blocks.find(block); at != file.blocks.end()) {
-          buffers.push_back(BlockBuffer(std::span<const float>(at->second)));
+          states.emplace_back(BlockBuffer(std::span<const float>(at->second)));
+          break;
+        }
+        if (const auto at = file.rows.find(block); at != file.rows.end()) {
+          states.emplace_back(at->second);
           break;
         }
       }
     }
     Shard::Effects effects;
-    shard_.on_restored(now(), restore.restore.epoch, std::move(buffers), effects);
+    shard_.on_restored(now(), restore.restore.epoch, std::move(states), effects);
     carry_out(std::move(effects));
   });
 }
@@ -103,12 +107,17 @@ void ServerProcess::carry_out(const Shard::WriteCheckpoint& write) {
   const Duration time = world_.pace(host_, world_.dice().between(Duration{}, world_.scenario().disk_time));
   world_.after(host_, time, [this, write] {
     world_.before_write(host_);
-    StoredFile file{write.iteration, write.restore_epoch, {}};
+    StoredFile file{write.iteration, write.restore_epoch, {}, {}};
     std::vector<BlockId> blocks;
     Sha256 digest;
     std::uint64_t bytes = 0;
     for (const auto& each : write.blocks) {
       blocks.push_back(each.block);
+      if (each.rows) {
+        file.rows[each.block] = each.rows.image();
+        digest.update(std::as_bytes(std::span(file.rows[each.block].values)));
+        continue;
+      }
       file.blocks[each.block].assign(each.buffer.values().begin(), each.buffer.values().end());
       digest.update(std::as_bytes(each.buffer.values()));
       bytes += each.buffer.size() * sizeof(float);

@@ -15,7 +15,8 @@ namespace ringps::sim {
 struct StoredFile {
   Iteration iteration;
   Epoch restore_epoch;
-  std::map<BlockId, Floats> blocks;
+  std::map<BlockId, Floats> blocks;  ///< of tensors
+  std::map<BlockId, RowImage> rows;  ///< of tables
 };
 
 struct Manifest {

@@ -12,6 +12,10 @@ class Words {
   explicit Words(std::ostringstream& stream) : out(stream) {}
 
   void operator()(const Push& m) { out << "Push iteration " << m.iteration.value << " slice " << m.slice.value; }
+  void operator()(const PushRows& m) {
+    out << "PushRows iteration " << m.iteration.value << " slice " << m.slice.value;
+  }
+  void operator()(const PullRows& m) { out << "PullRows version " << m.iteration.value; }
   void operator()(const PushPull& m) {
     out << "PushPull iteration " << m.iteration.value << " slice " << m.slice.value;
   }

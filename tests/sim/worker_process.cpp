@@ -75,6 +75,16 @@ void WorkerProcess::carry_out(const ClientCore::GiveUp& give_up) {
 }
 
 void WorkerProcess::compute() {
+  if (const auto choice = client_.next_choice()) {
+    std::vector<std::vector<std::uint64_t>> ids;
+    for (std::uint32_t t = 0; t < world_.job().tables.size(); ++t) {
+      ids.push_back(rows_of(world_.job().seed, choice->iteration, choice->slice, t));
+    }
+    ClientCore::Effects effects;
+    client_.choose(now(), *choice, std::move(ids), effects);
+    carry_out(std::move(effects));  // and comes here again
+    return;
+  }
   const auto task = client_.next_task();
   if (computing_ || !task) {
     return;
@@ -87,8 +97,13 @@ void WorkerProcess::compute() {
     auto values = std::make_shared<const Floats>(
         job.asynchronous() ? exact_gradient(job.seed, task.iteration, task.slice, task.weights->size())
                            : gradient(job.seed, task.iteration, task.slice, *task.weights));
+    Floats of_rows;
+    for (std::uint32_t t = 0; t < job.tables.size(); ++t) {
+      const Floats of_table = row_gradient(job.seed, task.iteration, task.slice, t, task.rows->values(t));
+      of_rows.insert(of_rows.end(), of_table.begin(), of_table.end());
+    }
     ClientCore::Effects effects;
-    client_.contribute(now(), task, std::move(values), effects);
+    client_.contribute(now(), task, std::move(values), effects, std::make_shared<const Floats>(std::move(of_rows)));
     if (job.consistency == Consistency::ssp && client_.staleness().size() > job.staleness + 1) {
       violated("7 (an answer is within the bound)",
                host_.name + " has computed from weights that lack more iterations of a slice than the bound allows");

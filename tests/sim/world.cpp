@@ -409,12 +409,16 @@ void World::prepare_resume() {
   if (from.value == 0) {
     return;
   }
-  StoredFile file{from, {}, {}};
+  StoredFile file{from, {}, {}, {}};
   std::vector<BlockId> all;
   for (std::uint32_t b = 0; b < reference_.table().size(); ++b) {
     all.push_back(BlockId{b});
-    file.blocks[BlockId{b}] =
-        job().asynchronous() ? exact_.block(BlockId{b}, from) : reference_.block(BlockId{b}, from);
+    if (reference_.table().is_rows(BlockId{b})) {
+      file.rows[BlockId{b}] = reference_.rows(BlockId{b}, from);
+    } else {
+      file.blocks[BlockId{b}] =
+          job().asynchronous() ? exact_.block(BlockId{b}, from) : reference_.block(BlockId{b}, from);
+    }
   }
   store_.write("earlier run", std::move(file));
   store_.commit({"earlier run", from, {}, {{{"server0"}, {"earlier run", false, 0, "", reference_.table().runs(all)}}}},

@@ -1,21 +1,17 @@
 #include "tests/bench/ps_bench/cluster.hpp"
 
 #include <spdlog/fmt/fmt.h>
-#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
-#include <chrono>
-#include <condition_variable>
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
-#include <map>
-#include <mutex>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <sstream>
-#include <thread>
 
 #include "libps/client/client.hpp"
 #include "libps/config/job.hpp"
@@ -23,6 +19,8 @@
 #include "libps/config/write.hpp"
 #include "libps/net/clock.hpp"
 #include "libps/storage/file.hpp"
+#include "libps/storage/manifest.hpp"
+#include "libps/worker/reporter.hpp"
 #include "services/psctl/experiment.hpp"
 #include "services/psctl/launcher.hpp"
 #include "services/psctl/run_dir.hpp"
@@ -52,12 +50,6 @@ std::vector<std::string> model_of(std::size_t floats) {
   return {"model.kind=mlp", fmt::format("model.hidden=[{},{}]", width, width)};
 }
 
-/// What a process has used, while it can still be asked.
-struct Usage {
-  double cpu_seconds = 0;
-  std::uint64_t bytes_max = 0;
-};
-
 Usage usage_of(std::int64_t pid) {
   Usage usage;
   std::ifstream stat(fmt::format("/proc/{}/stat", pid));
@@ -65,9 +57,14 @@ Usage usage_of(std::int64_t pid) {
   if (const auto behind_name = text.rfind(')'); behind_name != std::string::npos) {
     std::istringstream fields(text.substr(behind_name + 2));
     std::string skipped;
-    for (int i = 0; i < 11; ++i) {
-      fields >> skipped;
-    }
+    const auto skip = [&](int count) {
+      for (int i = 0; i < count; ++i) {
+        fields >> skipped;
+      }
+    };
+    skip(7);
+    fields >> usage.page_faults;
+    skip(3);
     double user = 0;
     double system = 0;
     fields >> user >> system;
@@ -82,60 +79,60 @@ Usage usage_of(std::int64_t pid) {
   return usage;
 }
 
-/// Looks at the processes of a run from time to time, until it is told to stop.
-class UsageSampler {
- public:
-  explicit UsageSampler(fs::path processes) : processes_(std::move(processes)), thread_([this] { run(); }) {}
-  ~UsageSampler() { stop(); }
-
-  std::map<std::string, Usage> stop() {
-    {
-      const std::lock_guard lock(mutex_);
-      stopped_ = true;
-    }
-    wake_.notify_all();
-    if (thread_.joinable()) {
-      thread_.join();
-    }
-    return usage_;
+/// Of all processes of a run, by id.
+std::map<std::string, Usage> usage_of(const fs::path& run_dir) {
+  std::ifstream in(run_dir / "processes.json");
+  std::map<std::string, Usage> usage;
+  for (const json& process : json::parse(in, nullptr, false)) {
+    usage[process.value("id", "")] = usage_of(process.value("pid", std::int64_t{0}));
   }
-
- private:
-  void run() {
-    std::unique_lock lock(mutex_);
-    while (!wake_.wait_for(lock, std::chrono::milliseconds(50), [this] { return stopped_; })) {
-      std::ifstream in(processes_);
-      const json document = json::parse(in, nullptr, false);
-      if (!document.is_array()) {
-        continue;
-      }
-      for (const json& process : document) {
-        if (!process.contains("pid") || !process["pid"].is_number()) {
-          continue;
-        }
-        const Usage now = usage_of(process["pid"]);
-        Usage& kept = usage_[process.value("id", "")];
-        kept.cpu_seconds = std::max(kept.cpu_seconds, now.cpu_seconds);
-        kept.bytes_max = std::max(kept.bytes_max, now.bytes_max);
-      }
-    }
-  }
-
-  const fs::path processes_;
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  bool stopped_ = false;
-  std::map<std::string, Usage> usage_;
-  std::thread thread_;
-};
+  return usage;
+}
 
 fs::path times_file(const fs::path& run_dir, const std::string& worker) {
   return run_dir / ("times-" + worker + ".json");
 }
 
+std::map<std::uint64_t, double> committed_in(const fs::path& checkpoints) {
+  constexpr std::string_view prefix = "iteration-";
+  std::map<std::uint64_t, double> committed;
+  for (const auto& entry : fs::directory_iterator(checkpoints)) {
+    const std::string name = entry.path().filename().string();
+    std::uint64_t iteration = 0;
+    struct stat manifest {};
+    if (name.starts_with(prefix) &&
+        std::from_chars(name.data() + prefix.size(), name.data() + name.size(), iteration).ec == std::errc{} &&
+        stat((entry.path() / manifest_name).c_str(), &manifest) == 0) {
+      committed[iteration] =
+          static_cast<double>(manifest.st_mtim.tv_sec) + static_cast<double>(manifest.st_mtim.tv_nsec) * 1e-9;
+    }
+  }
+  return committed;
+}
+
 }  // namespace
 
-Result<ClusterResult> run_cluster(const ClusterCase& wanted, const fs::path& scratch) {
+std::vector<std::vector<double>> ClusterResult::seconds() const {
+  std::vector<std::vector<double>> all;
+  for (const WorkerTimes& times : workers) {
+    all.push_back(times.seconds);
+  }
+  return all;
+}
+
+Usage ClusterResult::usage_of(const std::string& role) const {
+  Usage all;
+  for (const auto& [id, used] : usage) {
+    if (id.starts_with(role)) {
+      all.cpu_seconds += used.cpu_seconds;
+      all.page_faults += used.page_faults;
+      all.bytes_max = std::max(all.bytes_max, used.bytes_max);
+    }
+  }
+  return all;
+}
+
+Result<Config> config_of(const ClusterCase& wanted) {
   std::vector<std::string> overrides = model_of(wanted.floats);
   for (const auto& [key, value] :
        std::vector<std::pair<std::string, std::string>>{{"name", "bench"},
@@ -151,53 +148,57 @@ Result<ClusterResult> run_cluster(const ClusterCase& wanted, const fs::path& scr
     overrides.push_back(key + "=" + value);
   }
   overrides.insert(overrides.end(), wanted.overrides.begin(), wanted.overrides.end());
-  const auto config = load_config_text("{}", "the benchmark", overrides);
+  return load_config_text("{}", "the benchmark", overrides);
+}
+
+Result<ClusterResult> run_cluster(const ClusterCase& wanted, const fs::path& scratch) {
+  const auto config = config_of(wanted);
   if (!config) {
-    return Error{config.error()};
+    return config.failure();
   }
   auto programs = find_programs();
   if (!programs) {
-    return Error{programs.error()};
+    return programs.failure();
   }
   programs->worker = fs::read_symlink("/proc/self/exe");
   auto run_dir = RunDir::create(scratch / "run", config->name);
   if (!run_dir) {
-    return Error{run_dir.error()};
+    return run_dir.failure();
   }
   if (auto written = write_text(run_dir->config(), to_yaml(*config)); !written) {
-    return Error{written.error()};
+    return written.failure();
   }
   const fs::path sockets = scratch / "sockets";
   fs::create_directories(sockets);
   const CommandLines commands(*config, *programs, run_dir->config(), run_dir->path(), sockets, "");
   SignalDescriptor signals;
   ProgressReporter reporter(ProgressReporter::Style::quiet, stdout, "bench");
-  UsageSampler sampler(run_dir->processes());
   const Outcome outcome = Launcher(*config, *run_dir, commands, reporter, signals).run();
-  const auto usage = sampler.stop();
   if (outcome.code != exit_done) {
     return Error{outcome.text};
   }
   ClusterResult result;
+  result.config = *config;
   result.floats = flat_offsets(make_model(model_spec(*config))->tensors()).back();
   for (std::uint32_t w = 0; w < wanted.workers; ++w) {
     std::ifstream in(times_file(run_dir->path(), fmt::format("worker{}", w)));
     const json times = json::parse(in, nullptr, false);
-    if (!times.is_array()) {
+    if (!times.is_object()) {
       return Error{fmt::format("worker{} has left no times", w)};
     }
-    result.seconds.push_back(times.get<std::vector<double>>());
-  }
-  for (const auto& [id, used] : usage) {
-    if (id.starts_with("server")) {
-      result.server_cpu_seconds += used.cpu_seconds;
-      result.server_bytes_max = std::max(result.server_bytes_max, used.bytes_max);
-    } else if (id.starts_with("worker")) {
-      result.worker_cpu_seconds += used.cpu_seconds;
+    result.workers.push_back({times["began"], times["seconds"]});
+    for (const auto& [id, used] : times["usage"].items()) {
+      result.usage[id] = {used["cpu_seconds"], used["page_faults"], used["bytes_max"]};
     }
   }
+  result.committed_unix = committed_in(run_dir->checkpoints());
   fs::remove_all(run_dir->path());
   return result;
+}
+
+bool has_mnist() {
+  const char* data = std::getenv("RINGPS_DATA");
+  return data != nullptr && fs::exists(fs::path(data) / "mnist");
 }
 
 Result<double> run_training(std::uint32_t servers, std::uint32_t workers, std::uint64_t iterations,
@@ -205,18 +206,16 @@ Result<double> run_training(std::uint32_t servers, std::uint32_t workers, std::u
   std::vector<std::string> all{fmt::format("cluster.servers={}", servers),
                                fmt::format("cluster.workers={}", workers),
                                fmt::format("train.iterations={}", iterations),
+                               fmt::format("data.kind={}", has_mnist() ? "mnist" : "synthetic"),
                                "model.kind=logistic_regression",
                                "evaluate.interval=0",
                                "checkpoint.interval=0",
                                "output.curve=false",
                                "name=bench"};
-  if (const char* data = std::getenv("RINGPS_DATA"); data != nullptr && fs::exists(fs::path(data) / "mnist")) {
-    all.emplace_back("data.kind=mnist");
-  }
   all.insert(all.end(), overrides.begin(), overrides.end());
   const auto config = load_config_text("{}", "the benchmark", all);
   if (!config) {
-    return Error{config.error()};
+    return config.failure();
   }
   SignalDescriptor signals;
   const Experiment experiment =
@@ -233,23 +232,54 @@ int bench_worker(const RoleOptions& options) {
   if (!job) {
     return report_error(job.error(), exit_usage);
   }
+  const bool observes = options.id == "worker0";
+  std::map<std::string, Usage> usage_before;
+  std::map<std::string, Usage> usage;
   std::vector<double> seconds;
+  double began_unix = 0;
   Time last{};
+  std::optional<Client> client;
+  // As a real worker: checkpoints are named at the pace that is reported, and a run ends when all of it has been.
+  Reporter reporter(options.id, [&](Progress progress) { client->report(std::move(progress)); });
   Client::Hooks hooks;
+  hooks.on_view = [&](const View& view) { reporter.on_view(view); };
+  hooks.on_heard = [&](const HeartbeatAnswer& answer) { reporter.on_heard(answer); };
+  hooks.on_turn = [&](Time at) { reporter.on_turn(at); };
   hooks.on_weights = [&](const Weights& weights) {
-    const Time at = now();
-    if (weights.version.value > 2) {  // the first ones warm up
-      seconds.push_back(ringps::seconds(at - last));
+    if (weights.version.value > 0 && weights.version.value <= timed_after) {
+      reporter.on_timing(now(), {weights.version, 0, 0});
     }
-    last = at;
+    if (weights.version.value == timed_after) {
+      if (observes) {
+        usage_before = usage_of(options.run_dir);
+      }
+      began_unix = static_cast<double>(unix_microseconds()) * 1e-6;
+      last = now();
+    } else if (weights.version.value > timed_after) {
+      const Time at = now();
+      seconds.push_back(ringps::seconds(at - last));
+      last = at;
+      reporter.on_timing(at, {weights.version, seconds.back(), seconds.back()});
+      if (observes && weights.version == job->spec.iterations) {
+        usage = usage_of(options.run_dir);
+      }
+    }
   };
-  Client client(job->spec, {options.coordinator, {options.id}, job->digest}, std::move(hooks));
+  client.emplace(job->spec, Client::Options{options.coordinator, {options.id}, job->digest}, std::move(hooks));
   const auto gradient = std::make_shared<const Floats>(flat_offsets(job->spec.tensors).back(), 1e-6F);
-  while (const auto task = client.next()) {
-    client.contribute(*task, gradient);
+  while (const auto task = client->next()) {
+    client->contribute(*task, gradient);
   }
-  std::ofstream(times_file(options.run_dir, options.id)) << json(seconds);
-  return exit_code(*client.ended());
+  reporter.on_end(now());
+  json times{{"began", began_unix}, {"seconds", seconds}, {"usage", json::object()}};
+  for (const auto& [id, used] : usage) {
+    const Usage& before = usage_before[id];
+    times["usage"][id] = {{"cpu_seconds", used.cpu_seconds - before.cpu_seconds},
+                          {"page_faults", used.page_faults - before.page_faults},
+                          {"bytes_max", used.bytes_max}};
+  }
+  std::ofstream(times_file(options.run_dir, options.id)) << times;
+  return exit_code(*client->ended());
 }
 
 }  // namespace ringps::bench

@@ -28,14 +28,14 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// GB/s of the fastest of several runs.
+/// Bytes per second of the fastest of several runs.
 template <class Work>
 double best_rate(const Work& work) {
   double best = 0;
   for (int i = 0; i < repeats; ++i) {
     const auto start = Clock::now();
     work();
-    best = std::max(best, static_cast<double>(memory_bytes) / seconds_since(start) * 1e-9);
+    best = std::max(best, static_cast<double>(memory_bytes) / seconds_since(start));
   }
   return best;
 }
@@ -118,11 +118,11 @@ int echo_client(const std::string& endpoint, std::size_t message_bytes, std::siz
   return 0;
 }
 
-std::vector<std::vector<double>> run_echo(const Echo& echo, const fs::path& scratch) {
+Result<std::vector<std::vector<double>>> run_echo(const Echo& echo, const fs::path& scratch) {
   const std::string bind = echo.transport == "tcp" ? "tcp://127.0.0.1:0" : "ipc://" + (scratch / "echo.sock").string();
   std::array<int, 2> ends{};
   if (pipe(ends.data()) != 0) {
-    return {};
+    return Error{"cannot make a pipe to the echo's server"};
   }
   auto server = ChildProcess::start({self().string(), "echo-server", bind}, scratch / "echo-server.log", ends[1]);
   close(ends[1]);
@@ -132,7 +132,7 @@ std::vector<std::vector<double>> run_echo(const Echo& echo, const fs::path& scra
   }
   close(ends[0]);
   if (endpoint.empty()) {
-    return {};
+    return Error{"the echo's server does not start: see " + (scratch / "echo-server.log").string()};
   }
   std::vector<ChildProcess> clients;
   const auto result_of = [&](std::size_t c) { return scratch / fmt::format("echo-{}.json", c); };
@@ -142,7 +142,7 @@ std::vector<std::vector<double>> run_echo(const Echo& echo, const fs::path& scra
                              std::to_string(echo.messages), std::to_string(echo.rounds), result_of(c).string()},
                             scratch / "echo-client.log");
     if (!client) {
-      return {};
+      return client.failure();
     }
     clients.push_back(std::move(*client));
   }
@@ -151,7 +151,7 @@ std::vector<std::vector<double>> run_echo(const Echo& echo, const fs::path& scra
     pollfd ended{clients[c].descriptor(), POLLIN, 0};
     poll(&ended, 1, -1);
     if (clients[c].reap() != ProcessExit{false, 0}) {
-      return {};
+      return Error{"a client of the echo has failed: see " + (scratch / "echo-client.log").string()};
     }
     std::ifstream in(result_of(c));
     seconds.push_back(nlohmann::json::parse(in).get<std::vector<double>>());

@@ -6,12 +6,14 @@
 #include <string>
 #include <vector>
 
+#include "libps/base/result.hpp"
+
 namespace ringps::bench {
 
-/// GB/s of bytes copied, 64 MiB at a time.
+/// Bytes copied per second, 64 MiB at a time.
 double memory_copy_rate();
 
-/// GB/s of gradient in w -= lr * g over 64 MiB, the simplest optimizer in place.
+/// Bytes of gradient per second in w -= lr * g over 64 MiB, the simplest optimizer in place.
 double fused_step_rate();
 
 /// Raw DEALER/ROUTER echo between processes: each client sends `messages` of `message_bytes` without a copy, waits for
@@ -24,8 +26,8 @@ struct Echo {
   std::size_t rounds = 1;
 };
 
-/// Seconds of each round of each client; empty if it failed. `scratch`: a folder for sockets and results.
-std::vector<std::vector<double>> run_echo(const Echo& echo, const std::filesystem::path& scratch);
+/// Seconds of each round of each client. `scratch`: a folder for sockets and results.
+Result<std::vector<std::vector<double>>> run_echo(const Echo& echo, const std::filesystem::path& scratch);
 
 /// The two ends, each a process of its own; they return its exit code. The server writes its endpoint to
 /// `endpoint_descriptor`, and ends when its parent does.

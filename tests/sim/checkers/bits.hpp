@@ -19,6 +19,13 @@ class SameBits : public Checker {
       return;
     }
     for (const auto& block : shard.observe()) {
+      if (block.rows != nullptr) {
+        is_reference(host, block.block, block.version, block.rows->image(false));
+        if (block.rows->has_previous()) {
+          is_reference(host, block.block, Iteration{block.version.value - 1}, block.rows->image(true));
+        }
+        continue;
+      }
       is_reference(host, block.block, block.version, block.current);
       if (!block.previous.empty()) {
         is_reference(host, block.block, Iteration{block.version.value - 1}, block.previous);
@@ -43,6 +50,12 @@ class SameBits : public Checker {
       if (file == nullptr || !evidence_.bits_hold) {
         continue;
       }
+      for (const auto& [block, rows] : file->rows) {
+        if (evidence_.reference.rows(block, manifest.iteration) != rows) {
+          violated(promise, "block " + std::to_string(block.value) + " differs in the checkpoint of version " +
+                                std::to_string(manifest.iteration.value));
+        }
+      }
       for (const auto& [block, buffer] : file->blocks) {
         if (!evidence_.reference.is_block(block, manifest.iteration, buffer)) {
           violated(promise, "block " + std::to_string(block.value) + " differs in the checkpoint of version " +
@@ -55,8 +68,14 @@ class SameBits : public Checker {
  private:
   static constexpr const char* promise = "5 (the bits are those of the fault-free run)";
 
+  void is_reference(const Host& host, BlockId block, Iteration version, const RowImage& rows) const {
+    is_right(evidence_.reference.rows(block, version) == rows, host, block, version);
+  }
   void is_reference(const Host& host, BlockId block, Iteration version, std::span<const float> buffer) const {
-    if (!evidence_.reference.is_block(block, version, buffer)) {
+    is_right(evidence_.reference.is_block(block, version, buffer), host, block, version);
+  }
+  static void is_right(bool right, const Host& host, BlockId block, Iteration version) {
+    if (!right) {
       violated(promise, host.name + " has other bits of block " + std::to_string(block.value) + " in version " +
                             std::to_string(version.value));
     }

@@ -31,6 +31,9 @@ class CheckpointsAreWhole : public Checker {
       for (const auto& [block, buffer] : file->blocks) {
         ++copies[block.value];
       }
+      for (const auto& [block, rows] : file->rows) {
+        ++copies[block.value];
+      }
     }
     if (std::any_of(copies.begin(), copies.end(), [](std::uint32_t count) { return count != 1; })) {
       violated(promise, "'" + manifest.folder + "' does not have each block once");
@@ -63,6 +66,9 @@ class CheckpointsAreWhole : public Checker {
     Sha256 digest;
     for (const auto& [block, buffer] : file.blocks) {
       digest.update(std::as_bytes(std::span(buffer)));
+    }
+    for (const auto& [block, rows] : file.rows) {
+      digest.update(std::as_bytes(std::span(rows.values)));
     }
     return digest.hex();
   }

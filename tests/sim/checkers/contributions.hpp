@@ -23,6 +23,8 @@ class AllSlicesOnce : public Checker {
       note(host, push->iteration, push->slice, push->runs);
     } else if (const auto* push_pull = std::get_if<PushPull>(&message.body)) {
       note(host, push_pull->iteration, push_pull->slice, push_pull->runs);
+    } else if (const auto* push_rows = std::get_if<PushRows>(&message.body)) {
+      note(host, push_rows->iteration, push_rows->slice, push_rows->runs);
     }
   }
 

@@ -32,9 +32,14 @@ class RunEndsWell : public Checker {
   bool has_final(const Manifest& manifest, BlockId block) const {
     return std::any_of(manifest.files.begin(), manifest.files.end(), [&](const auto& each) {
       const StoredFile* file = evidence_.store.file(each.file.name);
-      const auto at = file == nullptr ? decltype(file->blocks.begin()){} : file->blocks.find(block);
-      return file != nullptr && at != file->blocks.end() &&
-             evidence_.reference.is_block(block, manifest.iteration, at->second);
+      if (file == nullptr) {
+        return false;
+      }
+      if (const auto at = file->rows.find(block); at != file->rows.end()) {
+        return evidence_.reference.rows(block, manifest.iteration) == at->second;
+      }
+      const auto at = file->blocks.find(block);
+      return at != file->blocks.end() && evidence_.reference.is_block(block, manifest.iteration, at->second);
     });
   }
 

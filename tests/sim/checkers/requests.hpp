@@ -27,11 +27,12 @@ class Requests {
   void note(const Host& server, const Route& from, const Message& message) {
     std::visit(
         [&]<class T>(const T& body) {
-          if constexpr (std::is_same_v<T, Push> || std::is_same_v<T, PushPull> || std::is_same_v<T, Pull>) {
+          if constexpr (std::is_same_v<T, Push> || std::is_same_v<T, PushPull> || std::is_same_v<T, Pull> ||
+                        std::is_same_v<T, PushRows> || std::is_same_v<T, PullRows>) {
             Request& request = requests_[{server.index, server.life, from, message.envelope.request}];
             const Iteration before = request.follow ? request.iteration : body.iteration;
             request = {body.iteration, body.runs};
-            if constexpr (!std::is_same_v<T, Pull>) {
+            if constexpr (requires { body.slice; }) {
               request.slice = body.slice;
             }
             if constexpr (std::is_same_v<T, Pull>) {

@@ -41,6 +41,8 @@ class EachSampleOnce : public Checker {
       came_.emplace(push->iteration, push->slice);
     } else if (const auto* push_pull = std::get_if<PushPull>(&message.body)) {
       came_.emplace(push_pull->iteration, push_pull->slice);
+    } else if (const auto* push_rows = std::get_if<PushRows>(&message.body)) {
+      came_.emplace(push_rows->iteration, push_rows->slice);
     }
   }
 

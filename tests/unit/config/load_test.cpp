@@ -72,7 +72,7 @@ TEST_CASE("a duplicate key is reported where it stands, with the place of the fi
 TEST_CASE("a bad name of an enum lists those that are allowed") {
   CHECK(problems("model: {kind: softmax_regresion}") ==
         "t.yaml:1:15: model.kind: expected one of logistic_regression, softmax_regression, mlp, "
-        "sparse_logistic_regression, custom; found "
+        "sparse_logistic_regression, factorization_machine, matrix_factorization, custom; found "
         "'softmax_regresion' (did you mean 'softmax_regression'?)");
   CHECK(problems("cluster: {transport: [tcp]}") ==
         "t.yaml:1:22: cluster.transport: expected one of auto, tcp, ipc; found a list");

@@ -34,23 +34,26 @@ TEST_CASE("a sparse model and libsvm data belong together") {
   CHECK(sparse.model.initial == Initial::zeros);
   CHECK(sparse.data.features == 0);
   CHECK(problems("model: {kind: sparse_logistic_regression}\ndata: {kind: mnist}") ==
-        "t.yaml:2:14: data.kind: sparse_logistic_regression learns from libsvm files; expected libsvm, found mnist");
+        "t.yaml:2:14: data.kind: sparse_logistic_regression learns from other data; expected libsvm, found mnist");
   CHECK(problems("model: {kind: mlp}\ndata: {kind: libsvm, path: a9a}") ==
-        "t.yaml:1:15: model.kind: mlp learns from images; for libsvm data expected sparse_logistic_regression, or "
-        "custom");
+        "t.yaml:2:14: data.kind: mlp learns from other data; expected synthetic or mnist, which are images, found "
+        "libsvm");
   CHECK_THAT(problems("model: {kind: sparse_logistic_regression}\ndata: {kind: libsvm}"),
              Catch::StartsWith("t.yaml:2:7: data.path: expected the training file"));
   CHECK_THAT(problems("data: {kind: mnist, test_path: x}"), Catch::Contains("data.test_path: only libsvm data has"));
-  CHECK_THAT(problems("data: {features: 3}"), Catch::Contains("data.features: only for libsvm data"));
-  CHECK_THAT(problems("data: {features: 67108865}"), Catch::Contains("expected a whole number from 0 to 67108864"));
+  CHECK_THAT(problems("data: {features: 3}"), Catch::Contains("data.features: only for libsvm data and clicks"));
+  CHECK_THAT(problems("model: {kind: custom, tensors: [{name: w, shape: [1]}]}\n"
+                      "data: {kind: libsvm, path: x, features: 67108865}"),
+             Catch::Contains("libsvm files have at most 67108864 features; found 67108865"));
 }
 
 TEST_CASE("a custom model lists its tensors, and no other does") {
   const auto tensors = [](const std::string& list) { return "model: {kind: custom, tensors: " + list + "}"; };
   CHECK(loaded(tensors("[{name: layer1.W-x_, shape: [2, 3], low: -1, high: 1}, {name: b, shape: [1]}]"))
             .model.tensors.size() == 2);
-  CHECK_THAT(problems("model: {kind: custom}"),
-             Catch::StartsWith("t.yaml:1:8: model.tensors: expected the tensors") && Catch::EndsWith("found none"));
+  CHECK_THAT(
+      problems("model: {kind: custom}"),
+      Catch::StartsWith("t.yaml:1:8: model.tensors: expected the tensors or tables") && Catch::EndsWith("found none"));
   CHECK_THAT(problems("model: {tensors: [{name: w, shape: [1]}]}"), Catch::Contains("only a custom model lists"));
   CHECK_THAT(problems(tensors("[{shape: [1]}]")), Catch::Contains("model.tensors[0].name: expected 1 to 64 of"));
   CHECK_THAT(problems(tensors("[{name: a/b, shape: [1]}]")), Catch::EndsWith("found 'a/b'"));
@@ -61,7 +64,26 @@ TEST_CASE("a custom model lists its tensors, and no other does") {
   CHECK_THAT(problems(tensors("[{name: w, shape: [1], low: 1}]")),
              Catch::Contains("model.tensors[0].high: expected at least low, which is 1; found 0"));
   CHECK_THAT(problems(tensors("[{name: w, shape: [1]}, {name: w, shape: [1]}]")),
-             Catch::Contains("model.tensors[1].name: another tensor is called 'w' already"));
+             Catch::Contains("model.tensors[1].name: another one is called 'w' already"));
+}
+
+TEST_CASE("a model with tables trains synchronously with all its workers") {
+  const std::string machine = "model: {kind: factorization_machine}\ndata: {kind: clicks}\n";
+  CHECK(loaded(machine).data.features == 1'000'000);
+  CHECK(loaded(machine).data.rank == 8);
+  CHECK_THAT(problems(machine + "train: {speculate: true}"),
+             Catch::Contains("train.speculate: not possible for a model with tables"));
+  CHECK_THAT(problems(machine + "cluster: {worker_scope: server}"),
+             Catch::Contains("cluster.worker_scope: not possible for a model with tables"));
+  CHECK_THAT(
+      problems("model: {kind: factorization_machine}"),
+      Catch::Contains("factorization_machine learns from other data; expected libsvm or clicks, found synthetic"));
+  CHECK_THAT(problems("model: {kind: matrix_factorization, factors: 0}\ndata: {kind: ratings}"),
+             Catch::Contains("model.factors: expected at least 1"));
+  CHECK_THAT(problems("model: {kind: factorization_machine}\ndata: {kind: clicks, features: 5}"),
+             Catch::Contains("data.features: expected at least one for each of the 10 data.fields; found 5"));
+  CHECK_THAT(problems("model: {tables: [{name: t}]}"), Catch::Contains("model.tables: only a custom model"));
+  CHECK(loaded("model: {kind: custom, tables: [{name: t, width: 3}]}").model.tables.size() == 1);
 }
 
 TEST_CASE("asynchronous modes refuse what rests on all slices being at one iteration") {
@@ -78,6 +100,8 @@ TEST_CASE("asynchronous modes refuse what rests on all slices being at one itera
   CHECK_THAT(with(", slices: 1025}"), Catch::Contains("train.slices: not possible with"));
   CHECK_THAT(with("}\ncheckpoint: {wait: true}"), Catch::Contains("checkpoint.wait: not possible with"));
   CHECK_THAT(with("}\nverify: {fault_free: true}"), Catch::Contains("verify.fault_free: not possible with"));
+  CHECK_THAT(with("}\nmodel: {kind: custom, tables: [{name: t, width: 2}]}"),
+             Catch::Contains("train.consistency: not possible for a model with tables"));
 }
 
 TEST_CASE("a block has 1 to 5 replicas, and its state fits in one message") {

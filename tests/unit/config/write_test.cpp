@@ -102,17 +102,41 @@ void suit_model(Config& config) {
   for (std::size_t i = 0; i < model.tensors.size(); ++i) {
     model.tensors[i] = {"layer." + std::to_string(i), {1 + i, 2}, -0.5, 0.25};
   }
-  if (model.kind == ModelKind::sparse_logistic_regression) {
-    data.kind = DataConfig::Kind::libsvm;
-  } else if (model.kind != ModelKind::custom && data.kind == DataConfig::Kind::libsvm) {
-    data.kind = DataConfig::Kind::mnist;
+  model.tables.resize(model.kind == ModelKind::custom ? *rc::gen::inRange<std::size_t>(0, 3) : 0);
+  for (std::size_t i = 0; i < model.tables.size(); ++i) {
+    model.tables[i] = {i == 0 ? "users" : "items", static_cast<std::uint32_t>(1 + i), -0.5, 0.25};
+  }
+  switch (model.kind) {
+    case ModelKind::sparse_logistic_regression:
+      data.kind = DataConfig::Kind::libsvm;
+      break;
+    case ModelKind::factorization_machine:
+      data.kind = DataConfig::Kind::clicks;
+      break;
+    case ModelKind::matrix_factorization:
+      data.kind = DataConfig::Kind::ratings;
+      model.factors = std::max(model.factors, 1U);
+      break;
+    case ModelKind::custom:
+      break;
+    default:
+      data.kind = DataConfig::Kind::mnist;
+  }
+  if (model.kind == ModelKind::factorization_machine || model.kind == ModelKind::matrix_factorization ||
+      !model.tables.empty()) {
+    config.cluster.worker_scope = WorkerScope::all;
+    config.train.refresh_interval = 1;
+    config.train.speculate = false;
+    config.train.optimizer.clip_norm = 0.0;
   }
   if (data.kind == DataConfig::Kind::libsvm) {
     data.path += "a9a";
+    data.features %= features_max + 1;
   } else {
     data.test_path.clear();
-    data.features = 0;
+    data.features = data.kind == DataConfig::Kind::clicks ? std::max(data.features, data.fields_per_sample) : 0;
   }
+  data.rank += data.rank == 0 ? 1 : 0;
 }
 
 /// Any configuration that keeps the rules of several keys.
@@ -171,7 +195,8 @@ TEST_CASE("the written YAML says what each key means") {
 TEST_CASE("the JSON has the same values in the same order") {
   const auto json = to_json(loaded("model: {kind: mlp}\nfaults: [{at_iteration: 6, kill: server0}]"));
   CHECK(json["train"]["optimizer"]["learning_rate"].dump() == "0.1");
-  CHECK(json["model"].dump() == R"({"kind":"mlp","hidden":[256],"initial":"glorot","tensors":[]})");
+  CHECK(json["model"].dump() ==
+        R"({"kind":"mlp","hidden":[256],"initial":"glorot","factors":8,"tensors":[],"tables":[]})");
   const auto custom = to_json(loaded("model: {kind: custom, tensors: [{name: w, shape: [2, 3], high: 1}]}"));
   CHECK(custom["model"]["tensors"].dump() == R"([{"name":"w","shape":[2,3],"high":1.0}])");
   CHECK(json["faults"].dump() == R"([{"at_iteration":6,"kill":"server0"}])");

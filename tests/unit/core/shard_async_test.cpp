@@ -118,12 +118,12 @@ TEST_CASE("a block goes into a checkpoint when its slowest slice is there, with 
 TEST_CASE("what a rollback restores has its own clocks, and drops what it contains already") {
   ShardTest t(async_job(Consistency::asp));
   t.view(make_view(t.job, 1, 1, 2, {Epoch{1}, Iteration{5}, "folder"}));
-  std::vector<BlockBuffer> buffers;
+  std::vector<BlockState> buffers;
   for (int b = 0; b < 3; ++b) {
     BlockBuffer buffer(6, 0.0F);
     set_clock(buffer.values().last(4), 0, Iteration{b == 0 ? 6U : 5U});  // blocks were not at one moment
     set_clock(buffer.values().last(4), 1, Iteration{5});
-    buffers.push_back(std::move(buffer));
+    buffers.emplace_back(std::move(buffer));
   }
   t.shard.on_restored(t.now, Epoch{1}, std::move(buffers), t.effects);
   t.say(t.pull(newest_version));
@@ -320,7 +320,7 @@ TEST_CASE("after a restore from files a primary hands over what it has read, for
     set_clock(buffer.values().last(4), 0, Iteration{5 + n});
     set_clock(buffer.values().last(4), 1, Iteration{5});
     Shard::Effects effects;
-    r.nth(n).on_restored(r.now, Epoch{1}, {buffer}, effects);
+    r.nth(n).on_restored(r.now, Epoch{1}, std::vector<BlockState>{BlockState(buffer)}, effects);
     r.take(n, effects);
   }
   r.deliver();

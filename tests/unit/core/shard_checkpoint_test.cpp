@@ -148,9 +148,9 @@ TEST_CASE("a run resumed after its end writes its last checkpoint and nothing el
   ShardTest t(job_with(4, false));
   t.view(make_view(t.job, 1, 1, 2, {Epoch{1}, Iteration{10}, "folder"}));
   t.effects.clear();
-  std::vector<BlockBuffer> buffers;
+  std::vector<BlockState> buffers;
   for (int b = 0; b < 3; ++b) {
-    buffers.emplace_back(2, 1.0F);
+    buffers.emplace_back(BlockBuffer(2, 1.0F));
   }
   t.shard.on_restored(t.now, Epoch{1}, std::move(buffers), t.effects);
   REQUIRE(writes(t).size() == 1);

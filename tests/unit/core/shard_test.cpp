@@ -296,10 +296,10 @@ TEST_CASE("contributions that came before a change of the view still count after
 
 // ---- restores -------------------------------------------------------------------------------------------------------
 
-std::vector<BlockBuffer> buffers_of(float value) {
-  std::vector<BlockBuffer> buffers;
+std::vector<BlockState> buffers_of(float value) {
+  std::vector<BlockState> buffers;
   for (int b = 0; b < 3; ++b) {
-    buffers.emplace_back(2, value);
+    buffers.emplace_back(BlockBuffer(2, value));
   }
   return buffers;
 }

@@ -16,10 +16,11 @@ const std::map<Folder, std::set<Folder>> may_include = {
     {"libps/ring", {"libps/base"}},
     {"libps/wire", {"libps/ring"}},
     {"libps/optim", {"libps/base"}},
-    {"libps/core", {"libps/wire", "libps/optim"}},
+    {"libps/rows", {"libps/optim"}},
+    {"libps/core", {"libps/wire", "libps/rows"}},
     {"libps/data", {"libps/base"}},
     {"libps/model", {"libps/data"}},
-    {"libps/storage", {"libps/wire"}},
+    {"libps/storage", {"libps/wire", "libps/rows"}},
     {"libps/config", {"libps/core", "libps/model"}},
     {"libps/net", {"libps/core"}},
     {"libps/client", {"libps/net", "libps/config"}},
@@ -38,7 +39,7 @@ struct Ban {
 
 const std::vector<Ban>& bans() {
   static const std::vector<Ban> all = {
-      {std::regex("^libps/(core|ring|optim|wire)/|^libps/base/(?!log|check|buffer)"),
+      {std::regex("^libps/(core|ring|optim|wire|rows)/|^libps/base/(?!log|check|buffer)"),
        std::regex(
            R"(std::(\w*mutex|atomic|j?thread|random_device|[io]?fstream|getenv)\b|_clock::now|\bzmq|\b(getenv|fopen)\()"
            R"(|<(mutex|shared_mutex|atomic|thread|fstream|zmq\.hpp|zmq\.h)>)"),

@@ -85,15 +85,20 @@ TEST_CASE("what the final weights are worth stands in results and summary, where
   auto run = record();
   CHECK(results_json(run)["final"].is_null());
   CHECK(summary(run).find("objective") == std::string::npos);
-  run.final = FinalEvaluation{0.25, 0.5, 0.75, std::nullopt, 10529.311404};
+  run.final = FinalEvaluation{};
+  run.final->train_loss = 0.25;
+  run.final->test_loss = 0.5;
+  run.final->test_accuracy = 0.75;
+  run.final->objective = 10529.311404;
   const auto json = results_json(run)["final"];
   CHECK(json["train_loss"] == 0.25);
   CHECK(json["test_loss"] == 0.5);
   CHECK(json["test_accuracy"] == 0.75);
   CHECK(json["test_auc"].is_null());
   CHECK(json["objective"] == 10529.311404);
+  CHECK(json["test_error"].is_null());
   CHECK(summary(run).find("objective 10529.311404") != std::string::npos);
-  CHECK(summary(run).find("accuracy 0.7500, AUC undefined, log-loss 0.5000") != std::string::npos);
+  CHECK(summary(run).find("accuracy 0.750000, log-loss 0.500000") != std::string::npos);
 }
 
 TEST_CASE("the summary says what failed, how long it took, and whether the weights are the same") {

@@ -1,0 +1,117 @@
+#include "libps/core/row_batch.hpp"
+
+#include <cstring>
+#include <utility>
+
+#include "libps/base/row_hash.hpp"
+#include "libps/rows/row_list.hpp"
+
+namespace ringps {
+
+RowBatch::RowBatch(const BlockTable& table, std::vector<std::vector<std::uint64_t>> ids)
+    : table_(table), ids_(std::move(ids)) {
+  first_block_ = table.first_of_table(0).value;
+  const std::size_t blocks = table.size() - first_block_;
+  ids_.resize(table.tables().size());
+  offsets_.push_back(0);
+  std::size_t rows = 0;
+  for (std::size_t t = 0; t < ids_.size(); ++t) {
+    rows += ids_[t].size();
+    offsets_.push_back(offsets_.back() + ids_[t].size() * table.tables()[t].width);
+  }
+  values_.resize(offsets_.back());
+
+  // Counting sort by block; within a block rows keep their order.
+  std::vector<std::uint32_t> block_of(rows);
+  begin_.assign(blocks + 1, 0);
+  std::size_t row = 0;
+  for (std::uint32_t t = 0; t < ids_.size(); ++t) {
+    const std::size_t first = table.first_of_table(t).value - first_block_;
+    const std::uint32_t buckets = table.tables()[t].buckets;
+    for (const std::uint64_t id : ids_[t]) {
+      block_of[row] = static_cast<std::uint32_t>(first + row_bucket(id, buckets));
+      ++begin_[block_of[row++] + 1];
+    }
+  }
+  for (std::size_t b = 0; b < blocks; ++b) {
+    missing_ += begin_[b + 1] != 0 ? 1U : 0U;
+    begin_[b + 1] += begin_[b];
+  }
+  arrived_.assign(blocks, 0);
+  order_.resize(rows);
+  std::vector<std::uint32_t> next(begin_.begin(), begin_.end() - 1);
+  row = 0;
+  for (const auto& of_table : ids_) {
+    for (std::uint32_t i = 0; i < of_table.size(); ++i) {
+      order_[next[block_of[row++]]++] = i;
+    }
+  }
+}
+
+Buffer RowBatch::ids_of(std::span<const BlockId> blocks) const {
+  std::size_t bytes = 0;
+  for (const BlockId block : blocks) {
+    bytes += RowList::bytes(rows_in(block), 0);
+  }
+  Buffer lists(bytes / sizeof(float));
+  auto* to = reinterpret_cast<std::byte*>(lists.data());
+  for (const BlockId block : blocks) {
+    const auto& ids = ids_[table_.table_of(block)];
+    to = RowList::begin(to, rows_in(block));
+    for (std::uint32_t g = begin_[local(block)]; g < begin_[local(block) + 1]; ++g) {
+      std::memcpy(to, &ids[order_[g]], sizeof(std::uint64_t));
+      to += sizeof(std::uint64_t);
+    }
+  }
+  return lists;
+}
+
+std::size_t RowBatch::gradient_bytes(BlockId block) const {
+  return RowList::bytes(rows_in(block), static_cast<std::uint32_t>(width(block)));
+}
+
+Buffer RowBatch::gradients_of(std::span<const BlockId> blocks, std::span<const float> gradient) const {
+  std::size_t bytes = 0;
+  for (const BlockId block : blocks) {
+    bytes += gradient_bytes(block);
+  }
+  Buffer lists(bytes / sizeof(float));
+  auto* to = reinterpret_cast<std::byte*>(lists.data());
+  for (const BlockId block : blocks) {
+    const std::uint32_t table = table_.table_of(block);
+    const std::size_t row_bytes = width(block) * sizeof(float);
+    const float* values = gradient.data() + offsets_[table];
+    std::byte* ids = RowList::begin(to, rows_in(block));
+    std::byte* rows = ids + sizeof(std::uint64_t) * rows_in(block);
+    for (std::uint32_t g = begin_[local(block)]; g < begin_[local(block) + 1]; ++g) {
+      std::memcpy(ids, &ids_[table][order_[g]], sizeof(std::uint64_t));
+      ids += sizeof(std::uint64_t);
+      std::memcpy(rows, values + order_[g] * width(block), row_bytes);
+      rows += row_bytes;
+    }
+    to = rows;
+  }
+  return lists;
+}
+
+std::size_t RowBatch::value_bytes(std::span<const BlockId> blocks) const {
+  std::size_t bytes = 0;
+  for (const BlockId block : blocks) {
+    bytes += rows_in(block) * width(block) * sizeof(float);
+  }
+  return bytes;
+}
+
+void RowBatch::take(std::span<const BlockId> blocks, const std::byte* values) {
+  for (const BlockId block : blocks) {
+    const std::size_t row_bytes = width(block) * sizeof(float);
+    float* of_table = values_.data() + offsets_[table_.table_of(block)];
+    for (std::uint32_t g = begin_[local(block)]; g < begin_[local(block) + 1]; ++g) {
+      std::memcpy(of_table + order_[g] * width(block), values, row_bytes);
+      values += row_bytes;
+    }
+    missing_ -= std::exchange(arrived_[local(block)], std::uint8_t{1}) == 0 && rows_in(block) != 0 ? 1U : 0U;
+  }
+}
+
+}  // namespace ringps

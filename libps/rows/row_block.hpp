@@ -1,0 +1,146 @@
+// The rows of one block of a table: a hash map from row id to values and optimizer state. Pure.
+//
+// A row comes into being when a contribution first touches it; until then it reads as its initial values, a pure
+// function of (seed, table, id). What a version's step changes is remembered until the next step, so that the version
+// before can be read as well. Copies for a checkpoint are made when they are asked for only in name: the rows are
+// copied by the next step, if they are still in use then.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "libps/base/aligned.hpp"
+#include "libps/base/random.hpp"
+#include "libps/base/row_hash.hpp"
+#include "libps/base/tensor.hpp"
+#include "libps/base/types.hpp"
+#include "libps/optim/optimizer.hpp"
+#include "libps/rows/row_list.hpp"
+
+namespace ringps {
+
+/// All rows of a block at one version in ascending order of their ids, as they lie in checkpoints.
+struct RowImage {
+  Iteration iteration;
+  std::vector<std::uint64_t> ids;
+  Floats values;                       ///< [rows, width]
+  Floats state;                        ///< OptimizerSpec::state_per_element() runs of [rows, width]
+  std::vector<std::uint64_t> touched;  ///< the iteration that last touched each; only where rows expire
+
+  friend bool operator==(const RowImage&, const RowImage&) = default;
+};
+
+/// What rows are made of, for all blocks of a table.
+class RowRules {
+ public:
+  /// `table` outlives it.
+  RowRules(const TableSpec& table, std::uint64_t seed, std::uint32_t state_per_element);
+
+  const TableSpec& table() const { return *table_; }
+  std::uint32_t width() const { return table_->width; }
+  std::uint32_t state_per_element() const { return state_per_element_; }
+  /// Floats of a row with its state.
+  std::size_t stride() const { return std::size_t{width()} * (1 + state_per_element_); }
+  bool expires() const { return table_->expire_after != 0; }
+  /// The values of a row that nothing has touched yet: `width` floats.
+  void initialise(std::uint64_t id, float* values) const;
+
+ private:
+  const TableSpec* table_;
+  std::uint32_t state_per_element_;
+  KeyedRandom random_;
+};
+
+class RowBlock {
+ public:
+  /// `rules` outlives it.
+  explicit RowBlock(const RowRules& rules);
+  RowBlock(const RowRules& rules, const RowImage& image);
+
+  /// Rows that take up memory.
+  std::size_t size() const { return storage_->ids.size(); }
+  bool has_previous() const { return has_previous_; }
+
+  /// From the contributions to the next version. A row's gradient is the sum of all its contributions in the order of
+  /// the lists, and within a list, times `scale`. Rows that nothing touches stay as they are, whatever the optimizer.
+  void step(std::span<const RowList> contributions, float scale, const OptimizerStep& optimizer);
+
+  /// The gradient of the last step as a list, for replicas.
+  std::size_t reduced_bytes() const { return RowList::bytes(changed_.size(), rules_->width()); }
+  void write_reduced(std::byte* to) const;
+
+  /// The values of the rows that `ids` names, one after another, `width` floats each; `to` need not be aligned.
+  void read(const RowList& ids, bool previous, std::byte* to) const;
+
+  /// Current or previous version at some moment, whatever becomes of the block afterwards. Any thread may use it.
+  class Snapshot;
+  Snapshot snapshot(bool previous) const;
+  RowImage image(bool previous) const;
+
+  /// The whole of it, both versions, for another replica: a multiple of 4 bytes.
+  std::size_t state_bytes() const;
+  void write_state(std::byte* to) const;
+  /// Nothing if the bytes are not what write_state() wrote under the same rules.
+  static std::optional<RowBlock> from_state(const RowRules& rules, std::span<const std::byte> bytes);
+
+ private:
+  using Slot = std::uint32_t;
+  static constexpr Slot none = 0xFFFFFFFF;
+
+  /// The rows, in the order in which they came into being.
+  struct Storage {
+    std::vector<std::uint64_t> ids;
+    std::vector<float> rows;             ///< stride() floats each: values, then runs of `width` of optimizer state
+    std::vector<std::uint32_t> touched;  ///< lower 32 bits of the iteration; only where rows expire
+    std::vector<Slot> index;             ///< open addressing with linear probing; `none` where nothing is
+  };
+  static bool sole_owner(const std::shared_ptr<Storage>& storage);
+
+  Slot find(std::uint64_t id) const;
+  Slot find_or_create(std::uint64_t id, Storage& storage);
+  void rebuild_index(std::size_t rows);
+  void sweep();
+  /// Whether a row that was last touched at `touched` still counts at `iteration`.
+  bool alive(std::uint32_t touched, std::uint64_t iteration) const;
+  std::uint32_t change_of(Slot slot) const;
+
+  const RowRules* rules_;
+  std::shared_ptr<Storage> storage_;
+  std::uint64_t iteration_ = 0;           ///< of the version
+  std::uint64_t previous_iteration_ = 0;  ///< of the one before
+
+  // What the last step changed, in the order in which it touched it.
+  bool has_previous_ = false;
+  std::size_t previous_size_ = 0;        ///< rows before the step
+  std::vector<Slot> changed_;            ///< by place
+  std::vector<std::uint32_t> place_of_;  ///< per slot: its place, if changed_[place] is the slot
+  std::vector<float> before_;            ///< runs of `width` floats per place: values, then each kind of state
+  std::vector<std::uint32_t> touched_before_;
+  std::vector<float> gradient_;  ///< the same, of the reduced gradient
+  std::vector<float> after_;     ///< scratch
+};
+
+class RowBlock::Snapshot {
+ public:
+  Snapshot() = default;
+
+  explicit operator bool() const { return storage_ != nullptr; }
+  const RowRules& rules() const { return *rules_; }
+  /// Rows that are alive.
+  std::size_t rows() const;
+  RowImage image() const;
+
+ private:
+  friend class RowBlock;
+  bool alive(std::size_t slot) const;
+
+  const RowRules* rules_ = nullptr;
+  std::shared_ptr<const Storage> storage_;
+  std::uint64_t iteration_ = 0;
+};
+
+}  // namespace ringps

@@ -1,0 +1,273 @@
+// The rows of a block against a plain map from id to row.
+#include "libps/rows/row_block.hpp"
+
+#include <catch2/catch.hpp>
+#include <map>
+#include <vector>
+
+namespace ringps {
+namespace {
+
+struct PlainRow {
+  std::vector<float> values;
+  std::vector<float> state;
+  std::uint64_t touched = 0;
+};
+
+struct Push {
+  std::vector<std::uint64_t> ids;
+  std::vector<float> values;
+};
+
+std::vector<std::byte> list_of(const Push& push, std::uint32_t width) {
+  std::vector<std::byte> bytes(RowList::bytes(push.ids.size(), width));
+  std::byte* to = RowList::begin(bytes.data(), push.ids.size());
+  if (!push.ids.empty()) {
+    std::memcpy(to, push.ids.data(), push.ids.size() * sizeof(std::uint64_t));
+  }
+  if (width != 0 && !push.values.empty()) {
+    std::memcpy(to + push.ids.size() * sizeof(std::uint64_t), push.values.data(), push.values.size() * sizeof(float));
+  }
+  return bytes;
+}
+
+/// A table of one block, beside the same in plain loops.
+class Twin {
+ public:
+  Twin(std::uint32_t width, OptimizerKind kind, std::uint32_t expire_after) {
+    table_.name = std::string("rows");
+    table_.width = width;
+    table_.initialiser = {-1.0F, 1.0F};
+    table_.expire_after = expire_after;
+    optimizer_.kind = kind;
+    optimizer_.learning_rate = 0.25F;
+    optimizer_.weight_decay = 0.125F;
+    rules_.emplace(table_, 7, optimizer_.state_per_element());
+    block_.emplace(*rules_);
+  }
+
+  void step(const std::vector<Push>& pushes) {
+    const std::uint32_t width = table_.width;
+    previous_ = rows_;
+    std::map<std::uint64_t, std::vector<float>> sums;
+    std::vector<std::uint64_t> order;
+    for (const Push& push : pushes) {
+      for (std::size_t i = 0; i < push.ids.size(); ++i) {
+        const auto first = push.values.begin() + static_cast<std::ptrdiff_t>(i * width);
+        const auto [sum, added] =
+            sums.try_emplace(push.ids[i], std::vector<float>(first, first + static_cast<std::ptrdiff_t>(width)));
+        for (std::uint32_t e = 0; !added && e < width; ++e) {
+          sum->second[e] += push.values[i * width + e];
+        }
+      }
+    }
+    for (auto& [id, sum] : sums) {
+      PlainRow row = read(rows_, iteration_, id);
+      for (std::uint32_t e = 0; e < width; ++e) {
+        const float g = sum[e] * 0.5F + optimizer_.weight_decay * row.values[e];
+        if (optimizer_.kind == OptimizerKind::momentum) {
+          row.state[e] = optimizer_.momentum * row.state[e] + g;
+          row.values[e] -= optimizer_.learning_rate * row.state[e];
+        } else {
+          row.values[e] -= optimizer_.learning_rate * g;
+        }
+      }
+      row.touched = iteration_ + 1;
+      rows_[id] = row;
+    }
+    ++iteration_;
+    std::vector<std::vector<std::byte>> bytes;
+    std::vector<RowList> lists;
+    for (const Push& push : pushes) {
+      bytes.push_back(list_of(push, width));
+      lists.push_back(*RowList::parse(bytes.back(), width));
+    }
+    block_->step(lists, 0.5F, OptimizerStep(optimizer_, Iteration{iteration_}));
+  }
+
+  void check_same(const RowBlock& block) const {
+    check_version(block, false, rows_, iteration_);
+    if (block.has_previous()) {
+      check_version(block, true, previous_, iteration_ - 1);
+    }
+  }
+  void check_same() const { check_same(*block_); }
+
+  RowBlock& block() { return *block_; }
+  const RowRules& rules() const { return *rules_; }
+
+ private:
+  using Rows = std::map<std::uint64_t, PlainRow>;
+
+  bool alive(const PlainRow& row, std::uint64_t iteration) const {
+    return table_.expire_after == 0 || iteration - row.touched <= table_.expire_after;
+  }
+
+  PlainRow read(const Rows& rows, std::uint64_t iteration, std::uint64_t id) const {
+    const auto at = rows.find(id);
+    if (at != rows.end() && alive(at->second, iteration)) {
+      return at->second;
+    }
+    PlainRow row{std::vector<float>(table_.width), std::vector<float>(table_.width * optimizer_.state_per_element()),
+                 0};
+    rules_->initialise(id, row.values.data());
+    return row;
+  }
+
+  void check_version(const RowBlock& block, bool previous, const Rows& rows, std::uint64_t iteration) const {
+    Push ask;
+    for (std::uint64_t id = 0; id < 40; ++id) {
+      ask.ids.push_back((id * 7) % 40);
+    }
+    const auto bytes = list_of(ask, 0);
+    std::vector<float> found(ask.ids.size() * table_.width);
+    block.read(*RowList::parse(bytes, 0), previous, std::as_writable_bytes(std::span(found)).data());
+    const RowImage image = block.image(previous);
+    std::size_t expected_rows = 0;
+    for (const auto& [id, row] : rows) {
+      expected_rows += alive(row, iteration) ? 1U : 0U;
+    }
+    REQUIRE(image.ids.size() == expected_rows);
+    for (std::size_t i = 0; i < ask.ids.size(); ++i) {
+      const PlainRow expected = read(rows, iteration, ask.ids[i]);
+      const std::vector<float> values(found.begin() + static_cast<std::ptrdiff_t>(i * table_.width),
+                                      found.begin() + static_cast<std::ptrdiff_t>((i + 1) * table_.width));
+      REQUIRE(values == expected.values);
+    }
+    REQUIRE(std::is_sorted(image.ids.begin(), image.ids.end()));
+    for (std::size_t r = 0; r < image.ids.size(); ++r) {
+      const PlainRow& row = rows.at(image.ids[r]);
+      for (std::uint32_t e = 0; e < table_.width; ++e) {
+        REQUIRE(image.values[r * table_.width + e] == row.values[e]);
+        if (!row.state.empty()) {
+          REQUIRE(image.state[r * table_.width + e] == row.state[e]);
+        }
+      }
+      if (table_.expire_after != 0) {
+        REQUIRE(image.touched[r] == row.touched);
+      }
+    }
+  }
+
+  TableSpec table_;
+  OptimizerSpec optimizer_;
+  std::optional<RowRules> rules_;
+  std::optional<RowBlock> block_;
+  Rows rows_;
+  Rows previous_;
+  std::uint64_t iteration_ = 0;
+};
+
+std::vector<Push> random_pushes(std::uint64_t iteration, std::uint32_t width) {
+  const KeyedRandom random(3, "pushes", iteration);
+  std::vector<Push> pushes(1 + random.below(0, 3));
+  std::uint64_t counter = 1;
+  for (Push& push : pushes) {
+    const std::uint64_t rows = random.below(counter++, 12);
+    for (std::uint64_t r = 0; r < rows; ++r) {
+      push.ids.push_back(random.below(counter++, 30));
+      for (std::uint32_t e = 0; e < width; ++e) {
+        push.values.push_back(random.uniform(counter++) - 0.5F);
+      }
+    }
+  }
+  return pushes;
+}
+
+}  // namespace
+
+TEST_CASE("a block of rows is what a plain map would be, in this version and the one before") {
+  const auto width = GENERATE(1U, 3U);
+  const auto kind = GENERATE(OptimizerKind::sgd, OptimizerKind::momentum);
+  const auto expire_after = GENERATE(0U, 1U, 4U);
+  CAPTURE(width, expire_after);
+  Twin twin(width, kind, expire_after);
+  twin.check_same();
+  for (std::uint64_t iteration = 1; iteration <= 60; ++iteration) {
+    twin.step(random_pushes(iteration, width));
+    twin.check_same();
+  }
+}
+
+TEST_CASE("a handed-over block of rows goes on as the one that it was copied from") {
+  Twin twin(2, OptimizerKind::momentum, 3);
+  for (std::uint64_t iteration = 1; iteration <= 20; ++iteration) {
+    twin.step(random_pushes(iteration, 2));
+    std::vector<std::byte> bytes(twin.block().state_bytes());
+    twin.block().write_state(bytes.data());
+    auto copy = RowBlock::from_state(twin.rules(), bytes);
+    REQUIRE(copy);
+    twin.check_same(*copy);
+    if (iteration % 5 == 0) {
+      twin.block() = std::move(*copy);
+    }
+    bytes.pop_back();
+    CHECK(!RowBlock::from_state(twin.rules(), bytes));
+  }
+}
+
+TEST_CASE("a snapshot of rows stays as it was when the block goes on, and an image restores to the same block") {
+  Twin twin(2, OptimizerKind::momentum, 3);
+  for (std::uint64_t iteration = 1; iteration <= 10; ++iteration) {
+    twin.step(random_pushes(iteration, 2));
+  }
+  const RowImage before = twin.block().image(false);
+  const RowBlock::Snapshot snapshot = twin.block().snapshot(false);
+  CHECK(snapshot.rows() == before.ids.size());
+  CHECK(RowBlock(twin.rules(), before).image(false) == before);
+  for (std::uint64_t iteration = 11; iteration <= 20; ++iteration) {
+    twin.step(random_pushes(iteration, 2));
+  }
+  CHECK(snapshot.image() == before);
+}
+
+TEST_CASE("expired rows give their memory back") {
+  Twin twin(1, OptimizerKind::sgd, 2);
+  Push all;
+  for (std::uint64_t id = 0; id < 30; ++id) {
+    all.ids.push_back(id);
+    all.values.push_back(1.0F);
+  }
+  twin.step({all});
+  CHECK(twin.block().size() == 30);
+  for (int i = 0; i < 5; ++i) {
+    twin.step({});
+    twin.check_same();
+  }
+  CHECK(twin.block().size() == 0);
+}
+
+TEST_CASE("the reduced gradient of a step makes the same step at a replica") {
+  Twin twin(3, OptimizerKind::sgd, 0);
+  TableSpec table;
+  table.name = std::string("rows");
+  table.width = 3;
+  table.initialiser = {-1.0F, 1.0F};
+  OptimizerSpec optimizer;
+  optimizer.learning_rate = 0.25F;
+  optimizer.weight_decay = 0.125F;
+  const RowRules rules(table, 7, 0);
+  RowBlock replica(rules);
+  for (std::uint64_t iteration = 1; iteration <= 10; ++iteration) {
+    twin.step(random_pushes(iteration, 3));
+    std::vector<std::byte> reduced(twin.block().reduced_bytes());
+    twin.block().write_reduced(reduced.data());
+    const RowList list = *RowList::parse(reduced, 3);
+    replica.step(std::span(&list, 1), 1.0F, OptimizerStep(optimizer, Iteration{iteration}));
+    CHECK(replica.image(false) == twin.block().image(false));
+  }
+}
+
+TEST_CASE("a list of rows that is not whole is none") {
+  const auto bytes = list_of({{1, 2}, {0.5F, 0.25F}}, 1);
+  REQUIRE(RowList::parse(bytes, 1));
+  CHECK(RowList::parse(bytes, 1)->count() == 2);
+  CHECK(RowList::parse(bytes, 1)->id(1) == 2);
+  for (std::size_t cut = 0; cut < bytes.size(); ++cut) {
+    CHECK(!RowList::parse(std::span(bytes).first(cut), 1));
+  }
+  std::vector<std::byte> huge(16, std::byte{0xFF});
+  CHECK(!RowList::parse(huge, 0));
+}
+
+}  // namespace ringps
