@@ -100,6 +100,8 @@ TEST_CASE("asynchronous modes refuse what rests on all slices being at one itera
   CHECK_THAT(with(", slices: 1025}"), Catch::Contains("train.slices: not possible with"));
   CHECK_THAT(with("}\ncheckpoint: {wait: true}"), Catch::Contains("checkpoint.wait: not possible with"));
   CHECK_THAT(with("}\nverify: {fault_free: true}"), Catch::Contains("verify.fault_free: not possible with"));
+  CHECK_THAT(with("}\nmodel: {kind: custom, tables: [{name: t, width: 2}]}"),
+             Catch::Contains("train.consistency: not possible for a model with tables"));
 }
 
 TEST_CASE("a block has 1 to 5 replicas, and its state fits in one message") {

@@ -320,7 +320,7 @@ TEST_CASE("after a restore from files a primary hands over what it has read, for
     set_clock(buffer.values().last(4), 0, Iteration{5 + n});
     set_clock(buffer.values().last(4), 1, Iteration{5});
     Shard::Effects effects;
-    r.nth(n).on_restored(r.now, Epoch{1}, {buffer}, effects);
+    r.nth(n).on_restored(r.now, Epoch{1}, std::vector<BlockState>{BlockState(buffer)}, effects);
     r.take(n, effects);
   }
   r.deliver();
