@@ -223,7 +223,6 @@ void make_asynchronous(Scenario& scenario) {
   job.tables.clear();
   job.consistency = dice.one_in(3) ? Consistency::asp : Consistency::ssp;
   job.staleness = job.consistency == Consistency::ssp ? dice.between(0, 3) : 0;
-  job.tables.clear();
   job.slices = dice.pick({1U, 2U, 4U, 4U, 8U});
   job.refresh_interval = 1;
   job.speculate = false;

@@ -293,8 +293,7 @@ TEST_CASE("the clocks of an asynchronous run come back with its blocks, even whe
     kept.push_back(model.values(block, at));
   }
   for (const BlockId block : all_blocks()) {
-    stored.push_back(
-        {block, std::as_bytes(std::span(kept[block.value])), {}, nullptr, std::as_bytes(std::span(clocks))});
+    stored.push_back({block, std::as_bytes(std::span(kept[block.value])), {}, std::as_bytes(std::span(clocks))});
   }
   const auto files = write_shard(dir.path(), at, ServerId{"server0"}, Incarnation{7}, model.table, stored);
   REQUIRE(files);
