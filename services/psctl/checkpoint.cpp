@@ -71,6 +71,9 @@ std::string manifest_text(const fs::path& folder, const Manifest& m) {
   for (const TensorSpec& tensor : m.tensors) {
     text += fmt::format("{:<32} {:>12}  {}\n", tensor.name, tensor.elements(), fmt::join(tensor.shape, " x "));
   }
+  for (const TableSpec& table : m.tables) {
+    text += fmt::format("{:<32} {:>12}  of width {}, in {} buckets\n", table.name, "rows", table.width, table.buckets);
+  }
   text += fmt::format("\n{:<12} {:<10} {:>8} {:>12}  file\n", "server", "kind", "blocks", "size");
   for (const auto& [server, file] : m.files) {
     text += fmt::format("{:<12} {:<10} {:>8} {:>12}  {}\n", server.value, file.optimizer ? "optimizer" : "weights",
