@@ -18,13 +18,6 @@ bool Shard::complete(const Block& block) const {
          std::none_of(block.replicas.begin(), block.replicas.end(), [](const Replica& r) { return r.gates(); });
 }
 
-BlockBuffer Shard::next_buffer(Block& block) const {
-  if (block.spare && block.spare.is_sole_owner()) {
-    return std::move(block.spare);
-  }
-  return BlockBuffer(block.current.size());
-}
-
 const OptimizerStep& Shard::step_of(Iteration iteration) {
   if (step_.iteration() != iteration) {
     step_ = OptimizerStep(job_.optimizer, iteration);
@@ -38,7 +31,7 @@ void Shard::step(Block& block, std::span<const std::byte* const> contributions, 
   const std::size_t elements = table_[block.id].elements;
   const Iteration iteration = block.version.next();
   const OptimizerStep& optimizer = step_of(iteration);
-  BlockBuffer next = next_buffer(block);
+  BlockBuffer next = spare_.take(block.current.size());
   const std::span<const float> current = std::as_const(block.current).values();
   for (std::size_t begin = 0; begin < elements; begin += piece_elements) {
     const std::size_t count = std::min(piece_elements, elements - begin);
@@ -46,7 +39,7 @@ void Shard::step(Block& block, std::span<const std::byte* const> contributions, 
     reduce(contributions, begin, scale, gradient);
     optimizer.apply(elements, begin, current, gradient, next.values());
   }
-  block.spare = std::exchange(block.previous, std::exchange(block.current, std::move(next)));
+  spare_.give_back(std::exchange(block.previous, std::exchange(block.current, std::move(next))));
   block.version = iteration;
   newest_ = std::max(newest_, block.version);
   ++counters_.blocks_applied;
@@ -128,8 +121,7 @@ void Shard::commit(Local local, Effects& effects) {
   for (std::uint32_t waiter = std::exchange(block.first_waiter, none); waiter != none;) {
     const std::uint32_t following = waiters_[waiter].next;
     if (advance(waiter, effects)) {
-      waiters_[waiter] = {};
-      waiters_free_.push_back(waiter);
+      release(waiter);
     }
     waiter = following;
   }
@@ -199,6 +191,29 @@ void Shard::pass_gate(Effects& effects) {
 
 // ---- answers --------------------------------------------------------------------------------------------------------
 
+/// Of a request for the blocks that have just been located.
+Shard::Waiter Shard::waiter_of(const Route& from, const Envelope& envelope, Iteration iteration,
+                               const std::vector<BlockRun>& runs) {
+  Waiter waiter;
+  if (!waiters_free_.empty()) {  // its lists' memory is used again
+    Waiter& answered = waiters_[waiters_free_.back()];
+    waiter.runs = std::move(answered.runs);
+    waiter.blocks = std::move(answered.blocks);
+  }
+  waiter.from = from;
+  waiter.sender = envelope.sender;
+  waiter.request = envelope.request;
+  waiter.iteration = iteration;
+  waiter.runs = runs;
+  waiter.blocks = located_;
+  return waiter;
+}
+
+void Shard::release(std::uint32_t waiter) {
+  waiters_[waiter].ids = {};
+  waiters_free_.push_back(waiter);
+}
+
 void Shard::wait(Waiter waiter, Effects& effects) {
   std::uint32_t index = static_cast<std::uint32_t>(waiters_.size());
   if (!waiters_free_.empty()) {
@@ -213,8 +228,7 @@ void Shard::wait(Waiter waiter, Effects& effects) {
   }
   waiters_[index].lacking = waiters_[index].blocks.size();
   if (advance(index, effects)) {
-    waiters_[index] = {};
-    waiters_free_.push_back(index);
+    release(index);
   }
 }
 
@@ -297,13 +311,16 @@ Payload Shard::gather(const Waiter& waiter) {
   for (const Local local : waiter.blocks) {
     bytes += bytes_of(blocks_[local]);
   }
-  Buffer values(bytes / sizeof(float));
+  Buffer values = spare_.take(bytes / sizeof(float));
   auto* at = reinterpret_cast<std::byte*>(values.data());
   for (const Local local : waiter.blocks) {
     std::memcpy(at, buffer_of(blocks_[local]).data(), bytes_of(blocks_[local]));
     at += bytes_of(blocks_[local]);
   }
-  gathered_ = {waiter.iteration, waiter.runs, Payload::of(values, values.size())};
+  gathered_.iteration = waiter.iteration;
+  gathered_.runs = waiter.runs;
+  gathered_.payload = Payload::of(values, values.size());
+  spare_.give_back(std::move(values));
   return gathered_.payload;
 }
 
