@@ -52,7 +52,8 @@ struct Client::Connection {
         hooks.on_view(core.view());
       }
     }
-    for (ClientCore::Effect& effect : std::exchange(effects, {})) {
+    // Carrying an effect out causes no others, so the list can be walked in place and used again.
+    for (ClientCore::Effect& effect : effects) {
       if (auto* send = std::get_if<ClientCore::Send>(&effect)) {
         peers.send(send->server, std::move(send->message));
       } else if (auto* reached = std::get_if<ClientCore::Reached>(&effect)) {
@@ -63,6 +64,7 @@ struct Client::Connection {
         link.tell(Failed{std::get<ClientCore::GiveUp>(effect).text});
       }
     }
+    effects.clear();
   }
 
   void receive_all() {
@@ -71,8 +73,9 @@ struct Client::Connection {
         log::warn("an answer was not understood: {}", reason);
       }
     };
-    for (Message message; peers.receive(message, log_malformed);) {
-      core.on_message(now(), std::move(message), effects);
+    while (peers.receive(received, log_malformed)) {
+      core.on_message(now(), received, effects);
+      received.payload = {};
       carry_out();
     }
     for (ControlLink::Event& event : link.take_events()) {
@@ -115,7 +118,8 @@ struct Client::Connection {
   Peers peers;
   WorkerCore core;
   ClientCore::Effects effects;
-  Epoch followed;  ///< of the view that the peers are those of
+  Message received;  ///< its memory is used again
+  Epoch followed;    ///< of the view that the peers are those of
   std::uint64_t malformed = 0;
   Time next_tick;
   std::optional<Ended> ended;

@@ -19,17 +19,17 @@ Duration race_patience(Duration usual) {
 
 /// The bytes of a part of `flat`: in place where they lie together, else copied together.
 template <class Spans>
-Payload gather(const Spans& spans, std::size_t elements, const std::shared_ptr<const Floats>& flat) {
+Payload gather(const Spans& spans, std::size_t elements, const std::shared_ptr<const Floats>& flat, BufferPool& pool) {
   if (spans.size() == 1) {
     return Payload(flat, std::as_bytes(std::span(*flat).subspan(spans.front().offset, elements)));
   }
-  auto together = std::make_shared<Floats>();
-  together->reserve(elements);
+  Buffer together = pool.take(elements);
+  float* to = together.data();
   for (const auto& span : spans) {
-    const auto first = flat->begin() + static_cast<std::ptrdiff_t>(span.offset);
-    together->insert(together->end(), first, first + static_cast<std::ptrdiff_t>(span.elements));
+    to = std::copy_n(flat->data() + span.offset, span.elements, to);
   }
-  return Payload::of(std::shared_ptr<const Floats>(std::move(together)));
+  pool.give_back(together);
+  return Payload::of(std::move(together), elements);
 }
 
 template <class Spans>
@@ -452,7 +452,7 @@ void ClientCore::send_slice(Time now, SliceId slice, const std::shared_ptr<const
     if (part.arrived || part.rows || !contributes_to(part, slice)) {
       continue;
     }
-    Payload payload = gather(part.spans, part.elements, gradient);
+    Payload payload = gather(part.spans, part.elements, gradient, gathered_);
     // One answer with values per part is enough: that to the first of our slices.
     if (wants_values(iteration) && slice == first_contributor(part)) {
       request(now, p, PushPull{iteration, slice, part.runs}, std::move(payload), effects);
@@ -507,12 +507,12 @@ void ClientCore::send(RequestId id, const Request& request, Effects& effects) co
   effects.emplace_back(Send{parts_[request.part].server, std::move(message)});
 }
 
-void ClientCore::on_message(Time now, Message message, Effects& effects) {
+void ClientCore::on_message(Time now, const Message& message, Effects& effects) {
   const Envelope& envelope = message.envelope;
   if (envelope.cluster != job_.cluster || envelope.role != Role::server) {
     return;
   }
-  if (auto* stale = std::get_if<Stale>(&message.body)) {
+  if (const auto* stale = std::get_if<Stale>(&message.body)) {
     on_view(now, stale->view, effects);
     return;
   }

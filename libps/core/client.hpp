@@ -8,12 +8,14 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <memory_resource>
 #include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "libps/base/aligned.hpp"
+#include "libps/base/buffer_pool.hpp"
 #include "libps/base/time.hpp"
 #include "libps/core/job.hpp"
 #include "libps/core/row_batch.hpp"
@@ -61,7 +63,7 @@ class ClientCore {
   ClientCore(const JobSpec& job, WorkerId id, Incarnation incarnation);
 
   void on_view(Time now, const View& view, Effects& effects);
-  void on_message(Time now, Message message, Effects& effects);  ///< from any server
+  void on_message(Time now, const Message& message, Effects& effects);  ///< from any server
   void on_tick(Time now, Effects& effects);
   Time next_deadline() const;
 
@@ -175,8 +177,9 @@ class ClientCore {
   std::shared_ptr<Floats> next_;                   ///< being brought together; parts write disjoint ranges
   std::shared_ptr<Floats> spare_;                  ///< an older one, written again once nobody else holds it
   std::vector<std::uint8_t> block_arrived_;        ///< per block: version_ + 1 is in next_ (or known committed)
-  std::map<SliceId, std::shared_ptr<const Floats>> gradients_;  ///< of iteration version_ + 1, by slice
-  std::map<std::pair<Iteration, SliceId>, SliceRows> rows_;     ///< of the iterations version_ + 1 and + 2
+  std::pmr::unsynchronized_pool_resource nodes_;   ///< of maps that are filled and emptied in every iteration
+  std::pmr::map<SliceId, std::shared_ptr<const Floats>> gradients_{&nodes_};  ///< of iteration version_ + 1, by slice
+  std::map<std::pair<Iteration, SliceId>, SliceRows> rows_;  ///< of the iterations version_ + 1 and + 2
 
   // With JobSpec::speculate: racing a slow worker for one of its slices.
   Time began_;                   ///< this iteration
@@ -185,7 +188,8 @@ class ClientCore {
   RequestId race_request_;       ///< 0: none under way
   std::optional<SliceId> race_;  ///< another worker's slice that this one computes too
 
-  std::map<RequestId, Request> requests_;  ///< unanswered
+  BufferPool gathered_;  ///< parts of gradients, to be written again once they have been sent
+  std::pmr::map<RequestId, Request> requests_{&nodes_};  ///< unanswered
   RequestId last_request_;
 };
 

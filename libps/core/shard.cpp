@@ -105,6 +105,7 @@ void Shard::take_places(const Placement& placement) {
   };
   owned_.clear();
   gathered_ = {};
+  spare_.clear();
   for (std::uint32_t b = 0; b < table_.size(); ++b) {
     const BlockId id{b};
     if (!has(placement.holders(id)) && !has(placement.newcomers(id))) {
@@ -215,13 +216,13 @@ void Shard::on_restore_failed(Epoch restore_epoch, std::string text, Effects& ef
 
 // ---- messages -------------------------------------------------------------------------------------------------------
 
-void Shard::on_message(Time now, const Route& from, Message message, Effects& effects) {
+void Shard::on_message(Time now, const Route& from, const Message& message, Effects& effects) {
   now_ = now;
-  dispatch(from, std::move(message), effects);
+  dispatch(from, message, effects);
   flush(effects);
 }
 
-void Shard::dispatch(const Route& from, Message message, Effects& effects) {
+void Shard::dispatch(const Route& from, const Message& message, Effects& effects) {
   const Envelope& envelope = message.envelope;
   const bool from_server = envelope.role == Role::server;
   if (envelope.cluster != job_.cluster || (envelope.role != Role::worker && !from_server)) {
@@ -245,7 +246,7 @@ void Shard::dispatch(const Route& from, Message message, Effects& effects) {
   }
   if (envelope.epoch > view_.epoch) {
     effects.push_back(FetchView{});
-    park(from, std::move(message));
+    park(from, message);
     return;
   }
   if (from_server ? !is_server_of(view_, envelope) : !is_worker_of(view_, envelope)) {
@@ -255,7 +256,7 @@ void Shard::dispatch(const Route& from, Message message, Effects& effects) {
     return;
   }
   if (!restored_) {
-    park(from, std::move(message));
+    park(from, message);
     return;
   }
   if (from_server) {
@@ -293,8 +294,8 @@ void Shard::park(const Route& from, Message message) {
 void Shard::unpark(Effects& effects) {
   std::deque<Parked> parked = std::exchange(parked_, {});
   parked_bytes_ = 0;
-  for (Parked& each : parked) {
-    dispatch(each.from, std::move(each.message), effects);
+  for (const Parked& each : parked) {
+    dispatch(each.from, each.message, effects);
   }
 }
 
@@ -389,11 +390,10 @@ void Shard::on_contribution(const Route& from, const Message& message, const Req
   if (!payload_is_finite(from, message, request.iteration, request.slice, located_, effects)) {
     return;
   }
-  std::vector<Local> blocks = located_;  // applying may answer others, who gather by their own lists
-  const std::vector<const std::byte*> parts = parts_;
-  count(blocks, parts, slot_of_slice_[request.slice.value], message.payload, request.iteration, effects);
-  Waiter waiter{from,         message.envelope.sender, id, request.iteration, want_values, false, {},
-                request.runs, std::move(blocks)};
+  // Applying may answer others, who have their own lists: these stay as they are.
+  count(located_, parts_, slot_of_slice_[request.slice.value], message.payload, request.iteration, effects);
+  Waiter waiter = waiter_of(from, message.envelope, request.iteration, request.runs);
+  waiter.want_values = want_values;
   waiter.slot = slot_of_slice_[request.slice.value];
   wait(std::move(waiter), effects);
 }
@@ -516,17 +516,10 @@ void Shard::on_pull(const Route& from, const Message& message, const Pull& pull,
            "version " + std::to_string(wanted.value) + " is beyond the last iteration", effects);
     return;
   }
-  const bool follow = pull.follow && !job_.asynchronous();
-  wait({from,
-        message.envelope.sender,
-        message.envelope.request,
-        wanted,
-        pull.want_values,
-        follow,
-        {},
-        pull.runs,
-        located_},
-       effects);
+  Waiter waiter = waiter_of(from, message.envelope, wanted, pull.runs);
+  waiter.want_values = pull.want_values;
+  waiter.follow = pull.follow && !job_.asynchronous();
+  wait(std::move(waiter), effects);
 }
 
 void Shard::on_pull_rows(const Route& from, const Message& message, const PullRows& pull, Effects& effects) {
@@ -545,9 +538,9 @@ void Shard::on_pull_rows(const Route& from, const Message& message, const PullRo
            "version " + std::to_string(pull.iteration.value) + " is beyond the last iteration", effects);
     return;
   }
-  wait({from, message.envelope.sender, message.envelope.request, pull.iteration, true, false, message.payload,
-        pull.runs, located_},
-       effects);
+  Waiter waiter = waiter_of(from, message.envelope, pull.iteration, pull.runs);
+  waiter.ids = message.payload;
+  wait(std::move(waiter), effects);
 }
 
 }  // namespace ringps

@@ -30,6 +30,7 @@
 
 #include "libps/base/aligned.hpp"
 #include "libps/base/buffer.hpp"
+#include "libps/base/buffer_pool.hpp"
 #include "libps/base/time.hpp"
 #include "libps/core/clocks.hpp"
 #include "libps/core/job.hpp"
@@ -104,7 +105,7 @@ class Shard {
 
   void on_view(Time now, const View& view, Effects& effects);
   /// From a worker or another server. `from`: empty if it did not come through the socket that this server binds.
-  void on_message(Time now, const Route& from, Message message, Effects& effects);
+  void on_message(Time now, const Route& from, const Message& message, Effects& effects);
   /// `states`: for each block of RestoreBlocks, in its order. Ignored if the view has moved to another restore since.
   void on_restored(Time now, Epoch restore_epoch, std::vector<BlockState> states, Effects& effects);
   /// What was asked for with RestoreBlocks cannot be had. The run has to end, unless the view has moved to another
@@ -193,8 +194,7 @@ class Shard {
     std::uint32_t first_waiter = none;
     BlockBuffer current;           ///< of `version`; null: not handed over or restored yet
     BlockBuffer previous;          ///< of version - 1; null right after a restore
-    BlockBuffer spare;             ///< the one before, to be written again once nobody else holds it
-    std::optional<RowBlock> rows;  ///< of a table: in place of the three, both versions
+    std::optional<RowBlock> rows;  ///< of a table: in place of the two, both versions
     // The primary's:
     bool committed = false;         ///< whether all holders are known to have `version`
     bool replicating = false;       ///< `version` has been sent along the chain and not been answered
@@ -250,7 +250,7 @@ class Shard {
   };
 
   // shard.cpp
-  void dispatch(const Route& from, Message message, Effects& effects);
+  void dispatch(const Route& from, const Message& message, Effects& effects);
   void park(const Route& from, Message message);
   void unpark(Effects& effects);
   void take_places(const Placement& placement);
@@ -289,12 +289,13 @@ class Shard {
   void step_rows(Block& block, std::span<const std::byte* const> contributions, float scale, Effects& effects);
   void recount_rows();
   void check_rows(std::uint32_t table, Effects& effects);
-  BlockBuffer next_buffer(Block& block) const;
   void commit(Local local, Effects& effects);
   void hold_for_checkpoint(Block& block, Effects& effects);
   void hold_all(Effects& effects);
   void pass_gate(Effects& effects);
+  Waiter waiter_of(const Route& from, const Envelope& envelope, Iteration iteration, const std::vector<BlockRun>& runs);
   void wait(Waiter waiter, Effects& effects);
+  void release(std::uint32_t waiter);
   bool advance(std::uint32_t index, Effects& effects);
   bool hang(std::uint32_t index);
   bool answer(const Waiter& waiter, Effects& effects);
@@ -382,7 +383,7 @@ class Shard {
   std::vector<Contribution> contributions_;  ///< per block, slices_.size() entries
   std::vector<Kept> kept_;
   std::vector<std::uint32_t> kept_free_;
-  std::vector<Waiter> waiters_;
+  std::vector<Waiter> waiters_;  ///< those that are free keep their memory
   std::vector<std::uint32_t> waiters_free_;
   Iteration newest_;
   std::vector<std::uint64_t> rows_held_;  ///< per table: rows in all blocks
@@ -412,7 +413,8 @@ class Shard {
 
   Counters counters_;
 
-  // Scratch, to spare allocations; and the last gathered answer, which other workers will ask for as well.
+  // Buffers and scratch, to spare allocations; and the last gathered answer, which other workers will ask for as well.
+  BufferPool spare_;  ///< versions before the previous one, and answers: to be written again once nobody reads them
   std::vector<const std::byte*> pointers_;
   std::vector<RowList> lists_;
   std::vector<const std::byte*> parts_;  ///< of the payload that is looked at: where each block's begins

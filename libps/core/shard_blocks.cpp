@@ -19,13 +19,6 @@ bool Shard::complete(const Block& block) const {
          std::none_of(block.replicas.begin(), block.replicas.end(), [](const Replica& r) { return r.gates(); });
 }
 
-BlockBuffer Shard::next_buffer(Block& block) const {
-  if (block.spare && block.spare.is_sole_owner()) {
-    return std::move(block.spare);
-  }
-  return BlockBuffer(block.current.size());
-}
-
 /// The optimizer's step to a block's next version.
 const OptimizerStep& Shard::step_of(const Block& block) {
   if (job_.asynchronous()) {
@@ -42,7 +35,7 @@ void Shard::step(Block& block, std::span<const std::byte* const> contributions, 
   const std::size_t elements = table_[block.id].elements;
   const Iteration iteration = block.version.next();
   const OptimizerStep& optimizer = step_of(block);
-  BlockBuffer next = next_buffer(block);
+  BlockBuffer next = spare_.take(block.current.size());
   const std::span<const float> current = std::as_const(block.current).values().first(model_floats(block.id));
   const std::span<float> made = next.values().first(current.size());
   for (std::size_t begin = 0; begin < elements; begin += piece_elements) {
@@ -52,7 +45,7 @@ void Shard::step(Block& block, std::span<const std::byte* const> contributions, 
     optimizer.apply(elements, begin, current, gradient, made);
   }
   advance_clocks(block, next);
-  block.spare = std::exchange(block.previous, std::exchange(block.current, std::move(next)));
+  spare_.give_back(std::exchange(block.previous, std::exchange(block.current, std::move(next))));
   block.version = iteration;
   block.made_in = view_.epoch;
   note_newest(block);
@@ -140,8 +133,7 @@ void Shard::commit(Local local, Effects& effects) {
   for (std::uint32_t waiter = std::exchange(block.first_waiter, none); waiter != none;) {
     const std::uint32_t following = waiters_[waiter].next;
     if (advance(waiter, effects)) {
-      waiters_[waiter] = {};
-      waiters_free_.push_back(waiter);
+      release(waiter);
     }
     waiter = following;
   }
@@ -212,6 +204,29 @@ void Shard::pass_gate(Effects& effects) {
 
 // ---- answers --------------------------------------------------------------------------------------------------------
 
+/// Of a request for the blocks that have just been located.
+Shard::Waiter Shard::waiter_of(const Route& from, const Envelope& envelope, Iteration iteration,
+                               const std::vector<BlockRun>& runs) {
+  Waiter waiter;
+  if (!waiters_free_.empty()) {  // its lists' memory is used again
+    Waiter& answered = waiters_[waiters_free_.back()];
+    waiter.runs = std::move(answered.runs);
+    waiter.blocks = std::move(answered.blocks);
+  }
+  waiter.from = from;
+  waiter.sender = envelope.sender;
+  waiter.request = envelope.request;
+  waiter.iteration = iteration;
+  waiter.runs = runs;
+  waiter.blocks = located_;
+  return waiter;
+}
+
+void Shard::release(std::uint32_t waiter) {
+  waiters_[waiter].ids = {};
+  waiters_free_.push_back(waiter);
+}
+
 void Shard::wait(Waiter waiter, Effects& effects) {
   std::uint32_t index = static_cast<std::uint32_t>(waiters_.size());
   if (!waiters_free_.empty()) {
@@ -226,8 +241,7 @@ void Shard::wait(Waiter waiter, Effects& effects) {
   }
   waiters_[index].lacking = waiters_[index].blocks.size();
   if (advance(index, effects)) {
-    waiters_[index] = {};
-    waiters_free_.push_back(index);
+    release(index);
   }
 }
 
@@ -314,13 +328,16 @@ Payload Shard::gather(const Waiter& waiter) {
   for (const Local local : waiter.blocks) {
     bytes += bytes_of(blocks_[local]);
   }
-  Buffer values(bytes / sizeof(float));
+  Buffer values = spare_.take(bytes / sizeof(float));
   auto* at = reinterpret_cast<std::byte*>(values.data());
   for (const Local local : waiter.blocks) {
     std::memcpy(at, buffer_of(blocks_[local]).data(), bytes_of(blocks_[local]));
     at += bytes_of(blocks_[local]);
   }
-  gathered_ = {waiter.iteration, waiter.runs, Payload::of(values, values.size())};
+  gathered_.iteration = waiter.iteration;
+  gathered_.runs = waiter.runs;
+  gathered_.payload = Payload::of(values, values.size());
+  spare_.give_back(std::move(values));
   return gathered_.payload;
 }
 

@@ -446,7 +446,6 @@ bool Shard::on_handoff(std::uint32_t from, const Message& message, const Handoff
       };
       block.current = take(state.first(bytes));
       block.previous = handed.previous ? take(state.subspan(bytes)) : nullptr;
-      block.spare = nullptr;
     }
     block.version = handed.version;
     block.made_in = handed.made_in;

@@ -99,17 +99,18 @@ zmq::message_t payload_frame(const Payload& payload) {
   if (payload.size() < zero_copy_bytes_min) {
     return {payload.data(), payload.size()};
   }
-  // ZeroMQ lets go of it on any thread, at any time: the frame holds its own reference.
-  auto* owner = new std::shared_ptr<const void>(payload.owner());
+  // ZeroMQ lets go of it on any thread, at any time: the frame holds its own share.
+  auto* share = new Payload(payload);
   return {const_cast<std::byte*>(payload.data()), payload.size(),
-          [](void*, void* hint) { delete static_cast<std::shared_ptr<const void>*>(hint); }, owner};
+          [](void*, void* hint) { delete static_cast<Payload*>(hint); }, share};
 }
 
 /// Sends the header and, where there is one, the payload. `route`: first frame, or null. False: would block, or the
 /// route is gone.
 bool send_frames(zmq::socket_t& socket, const Route* route, const Message& message) {
   const Kind kind = std::visit([]<class T>(const T&) { return T::kind; }, message.body);
-  const std::string header = encode_header(message);
+  thread_local std::string header;  // its memory is used again
+  encode_header(message, header);
   try {
     if (route != nullptr && !socket.send(zmq::buffer(*route), zmq::send_flags::sndmore | zmq::send_flags::dontwait)) {
       return false;
@@ -151,7 +152,7 @@ bool receive_frames(zmq::socket_t& socket, Frames& frames) {
 }
 
 /// Decodes the frames from index `first` on.
-Result<Message> decode_frames(Frames& frames, std::size_t first) {
+Result<void> decode_frames(Frames& frames, std::size_t first, Message& message) {
   const std::size_t count = frames.count - first;
   if (frames.count <= first || count > 2) {
     return Error{std::to_string(frames.count) + " frames; a message has a header and at most one payload"};
@@ -159,12 +160,12 @@ Result<Message> decode_frames(Frames& frames, std::size_t first) {
   zmq::message_t& header = frames.frame[first];
   const std::span header_bytes(static_cast<const std::byte*>(header.data()), header.size());
   if (count == 1) {
-    return decode(header_bytes, nullptr);
+    return decode(header_bytes, nullptr, message);
   }
   auto owner = std::make_shared<zmq::message_t>(std::move(frames.frame[first + 1]));
   const std::span bytes(static_cast<const std::byte*>(owner->data()), owner->size());
   const Payload payload(std::move(owner), bytes);
-  return decode(header_bytes, &payload);
+  return decode(header_bytes, &payload, message);
 }
 
 zmq::socket_t make_socket(zmq::context_t& context, zmq::socket_type type, int hwm_messages) {
@@ -229,9 +230,8 @@ Result<std::string> bind_socket(zmq::socket_t& socket, const std::string& endpoi
 bool receive_message(zmq::socket_t& socket, std::size_t skip, Frames& frames, Message& message,
                      const OnMalformed& on_malformed) {
   while (receive_frames(socket, frames)) {
-    auto decoded = decode_frames(frames, skip);
+    const auto decoded = decode_frames(frames, skip, message);
     if (decoded) {
-      message = std::move(*decoded);
       return true;
     }
     on_malformed(decoded.error());

@@ -1,17 +1,14 @@
 #include "libps/ring/ring.hpp"
 
-#include <sodium.h>
-
 #include <algorithm>
-#include <array>
 
 #include "libps/base/check.hpp"
+#include "libps/base/sha256.hpp"
 
 namespace ringps {
 
 std::uint64_t ring_point(std::string_view text) {
-  std::array<unsigned char, crypto_hash_sha256_BYTES> digest{};
-  crypto_hash_sha256(digest.data(), reinterpret_cast<const unsigned char*>(text.data()), text.size());
+  const Sha256Digest digest = sha256_of(text);
   std::uint64_t position = 0;
   for (std::size_t i = 0; i < sizeof position; ++i) {
     position = (position << 8U) | digest[i];

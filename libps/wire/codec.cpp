@@ -1,7 +1,7 @@
 #include "libps/wire/codec.hpp"
 
 #include <algorithm>
-#include <array>
+#include <bit>
 #include <limits>
 #include <msgpack.hpp>
 #include <type_traits>
@@ -34,10 +34,9 @@ struct IsName<Name<Tag>> : std::true_type {};
 
 // ---- writing --------------------------------------------------------------------------------------------------------
 
-class StringBuffer {
- public:
+struct StringBuffer {
   void write(const char* bytes, std::size_t count) { text.append(bytes, count); }
-  std::string text;
+  std::string& text;
 };
 
 using Packer = msgpack::packer<StringBuffer>;
@@ -77,15 +76,129 @@ void write(Packer& out, const T& value) {
 
 // ---- reading --------------------------------------------------------------------------------------------------------
 
-using Object = msgpack::object;
+/// Walks over the bytes of a header. Takes the types that the packer above writes, in any of their lengths, and refuses
+/// whatever is cut off or beyond limits.hpp before anything is done with it. It asks for no memory: how deep lists lie
+/// in each other follows from what is read.
+class Reader {
+ public:
+  explicit Reader(std::string_view bytes) : bytes_(bytes) {}
 
-bool read_unsigned(const Object& from, std::uint64_t max, std::uint64_t& to) {
-  if (from.type != msgpack::type::POSITIVE_INTEGER || from.via.u64 > max) {
+  std::size_t rest() const { return bytes_.size(); }
+
+  bool list(std::uint32_t& entries) {
+    std::uint64_t count = 0;
+    if (!length(0x90, 0x0F, 0xDC, 2, count) || count > limits::list_entries_max || count > rest()) {
+      return false;  // every entry has a byte at least
+    }
+    entries = static_cast<std::uint32_t>(count);
+    return true;
+  }
+
+  bool text(std::string& to) {
+    std::uint64_t count = 0;
+    if (!length(0xA0, 0x1F, 0xD9, 1, count) || count > limits::text_bytes_max || count > rest()) {
+      return false;
+    }
+    to.assign(bytes_.data(), count);
+    bytes_.remove_prefix(count);
+    return true;
+  }
+
+  bool boolean(bool& to) {
+    const int first = take();
+    to = first == 0xC3;
+    return first == 0xC2 || first == 0xC3;
+  }
+
+  bool number(std::uint64_t max, std::uint64_t& to) {
+    bool negative = false;
+    return integer(take(), to, negative) && !negative && to <= max;
+  }
+
+  bool real(double& to) {
+    const int first = take();
+    std::uint64_t bits = 0;
+    bool negative = false;
+    if (first == 0xCB) {
+      const bool whole = big_endian(sizeof bits, bits);
+      to = std::bit_cast<double>(bits);
+      return whole;
+    }
+    if (!integer(first, bits, negative)) {  // that is how msgpack writes whole numbers
+      return false;
+    }
+    to = negative ? static_cast<double>(static_cast<std::int64_t>(bits)) : static_cast<double>(bits);
+    return true;
+  }
+
+ private:
+  /// The next byte; -1 at the end.
+  int take() {
+    if (bytes_.empty()) {
+      return -1;
+    }
+    const auto byte = static_cast<unsigned char>(bytes_.front());
+    bytes_.remove_prefix(1);
+    return byte;
+  }
+
+  bool big_endian(std::size_t count, std::uint64_t& to) {
+    if (count > rest()) {
+      return false;
+    }
+    to = 0;
+    for (const char byte : bytes_.substr(0, count)) {
+      to = (to << 8U) | static_cast<unsigned char>(byte);
+    }
+    bytes_.remove_prefix(count);
+    return true;
+  }
+
+  /// A length: within the first byte (`fixed`, of which `mask` are the length's bits), or in the bytes after it, of
+  /// which `wide` and what follows it announce `bytes`, twice as many, and so on to four.
+  bool length(int fixed, int mask, int wide, std::size_t bytes, std::uint64_t& to) {
+    const int first = take();
+    if (first >= 0 && (first & ~mask) == fixed) {
+      to = static_cast<std::uint64_t>(first & mask);
+      return true;
+    }
+    for (; bytes <= 4; bytes *= 2, ++wide) {
+      if (first == wide) {
+        return big_endian(bytes, to);
+      }
+    }
     return false;
   }
-  to = from.via.u64;
-  return true;
-}
+
+  bool integer(int first, std::uint64_t& to, bool& negative) {
+    negative = false;
+    if (first >= 0 && first <= 0x7F) {
+      to = static_cast<std::uint64_t>(first);
+      return true;
+    }
+    if (first >= 0xE0) {
+      negative = true;
+      to = static_cast<std::uint64_t>(first - 0x100);
+      return true;
+    }
+    if (first >= 0xCC && first <= 0xCF) {
+      return big_endian(std::size_t{1} << static_cast<unsigned>(first - 0xCC), to);
+    }
+    if (first >= 0xD0 && first <= 0xD3) {
+      const std::size_t count = std::size_t{1} << static_cast<unsigned>(first - 0xD0);
+      if (!big_endian(count, to)) {
+        return false;
+      }
+      const auto unused = static_cast<unsigned>(8 * (sizeof to - count));
+      to = static_cast<std::uint64_t>(static_cast<std::int64_t>(to << unused) >> unused);
+      negative = static_cast<std::int64_t>(to) < 0;
+      return true;
+    }
+    return false;
+  }
+
+  std::string_view bytes_;
+};
 
 /// What whoever uses a view relies on.
 bool consistent(const View& view) {
@@ -95,73 +208,59 @@ bool consistent(const View& view) {
   return known_workers && (view.epoch.value == 0 || (!view.servers.empty() && !view.settled_ring.empty()));
 }
 
-// The longest text that a field may have: identifiers are short, everything else is prose or a path. Both are bounded
-// once, by the unpacker; names are bounded again where they are used as keys (see decode).
 template <class T>
-bool read(const Object& from, T& to) {
+bool read(Reader& in, T& to);
+
+/// The fields of a struct, one after another.
+template <class T>
+bool read_fields(Reader& in, T& to) {
+  return std::apply([&](auto&... field) { return (read(in, field) && ...); }, T::fields(to));
+}
+
+template <class T>
+constexpr std::size_t field_count = std::tuple_size_v<decltype(T::fields(std::declval<T&>()))>;
+
+/// The longest text that a field may have: identifiers are short, everything else is prose or a path. Both are bounded
+/// by the reader; names are bounded again where they are used as keys (see decode). Lists keep the memory that they
+/// have.
+template <class T>
+bool read(Reader& in, T& to) {
   if constexpr (std::is_same_v<T, std::string>) {
-    if (from.type != msgpack::type::STR) {
-      return false;
-    }
-    to.assign(from.via.str.ptr, from.via.str.size);
-    return true;
+    return in.text(to);
   } else if constexpr (IsName<T>::value) {
-    return read(from, to.value) && to.value.size() <= limits::name_bytes_max;
+    return in.text(to.value) && to.value.size() <= limits::name_bytes_max;
   } else if constexpr (std::is_same_v<T, bool>) {
-    if (from.type != msgpack::type::BOOLEAN) {
-      return false;
-    }
-    to = from.via.boolean;
-    return true;
+    return in.boolean(to);
   } else if constexpr (std::is_enum_v<T>) {
     std::uint64_t number = 0;
-    if (!read_unsigned(from, std::numeric_limits<std::underlying_type_t<T>>::max(), number)) {
-      return false;
-    }
+    const bool fits = in.number(std::numeric_limits<std::underlying_type_t<T>>::max(), number);
     to = static_cast<T>(number);
-    return true;
+    return fits;
   } else if constexpr (std::is_same_v<T, double>) {
-    if (from.type == msgpack::type::POSITIVE_INTEGER) {  // that is how msgpack writes whole numbers
-      to = static_cast<double>(from.via.u64);
-    } else if (from.type == msgpack::type::NEGATIVE_INTEGER) {
-      to = static_cast<double>(from.via.i64);
-    } else if (from.type == msgpack::type::FLOAT64) {
-      to = from.via.f64;
-    } else {
-      return false;
-    }
-    return true;
+    return in.real(to);
   } else if constexpr (StrongNumber<T>) {
-    return read(from, to.value);
+    return read(in, to.value);
   } else if constexpr (std::is_unsigned_v<T>) {
     std::uint64_t number = 0;
-    if (!read_unsigned(from, std::numeric_limits<T>::max(), number)) {
-      return false;
-    }
+    const bool fits = in.number(std::numeric_limits<T>::max(), number);
     to = static_cast<T>(number);
-    return true;
+    return fits;
   } else if constexpr (IsList<T>::value) {
-    if (from.type != msgpack::type::ARRAY || from.via.array.size > limits::list_entries_max) {
+    to.clear();
+    std::uint32_t entries = 0;
+    if (!in.list(entries)) {
       return false;
     }
-    to.clear();
-    for (std::uint32_t i = 0; i < from.via.array.size; ++i) {  // one by one: a false entry must not cost a whole list
-      if (!read(from.via.array.ptr[i], to.emplace_back())) {
+    for (std::uint32_t i = 0; i < entries; ++i) {  // one by one: a false entry must not cost a whole list
+      if (!read(in, to.emplace_back())) {
         return false;
       }
     }
     return true;
   } else {
     static_assert(Composite<T>);
-    const bool complete = std::apply(
-        [&](auto&... field) {
-          if (from.type != msgpack::type::ARRAY || from.via.array.size != sizeof...(field)) {
-            return false;
-          }
-          [[maybe_unused]] const Object* next = from.via.array.ptr;
-          return (read(*next++, field) && ...);
-        },
-        T::fields(to));
+    std::uint32_t entries = 0;
+    const bool complete = in.list(entries) && entries == field_count<T> && read_fields(in, to);
     if constexpr (std::is_same_v<T, View>) {
       return complete && consistent(to);
     }
@@ -174,86 +273,76 @@ bool known(Role role) {
   return role <= Role::control;
 }
 
-/// Unpacks one msgpack object that fills `bytes` exactly and calls `use` with it while it lives.
+/// What is read from `bytes` has to fill them exactly.
 template <class Use>
-auto unpack(std::string_view bytes, Use use) -> decltype(use(Object{})) {
+auto read_all(std::string_view bytes, const Use& use) -> decltype(use(std::declval<Reader&>())) {
   if (bytes.size() > limits::header_bytes_max) {
     return Error{"header of " + std::to_string(bytes.size()) + " bytes; at most " +
                  std::to_string(limits::header_bytes_max) + " are allowed"};
   }
-  const msgpack::unpack_limit limit(limits::list_entries_max, 0, limits::text_bytes_max, 0, 0, limits::nesting_max);
-  try {
-    std::size_t offset = 0;
-    const auto handle = msgpack::unpack(bytes.data(), bytes.size(), offset, nullptr, nullptr, limit);
-    if (offset != bytes.size()) {
-      return Error{"header with " + std::to_string(bytes.size() - offset) + " bytes after its end"};
-    }
-    return use(handle.get());
-  } catch (const std::exception& error) {  // msgpack's own errors and std::bad_alloc
-    return Error{std::string("header is not msgpack within the limits: ") + error.what()};
+  Reader in(bytes);
+  auto result = use(in);
+  if (result.ok() && in.rest() != 0) {
+    return Error{"header with " + std::to_string(in.rest()) + " bytes after its end"};
   }
+  return result;
 }
 
-constexpr std::size_t envelope_fields = std::tuple_size_v<decltype(Envelope::fields(std::declval<Envelope&>()))>;
-constexpr std::size_t fields_before_body = 2 + envelope_fields;
+constexpr std::size_t fields_before_body = 2 + field_count<Envelope>;
 
+/// `entries`: fields of the body that the header announces.
 template <std::size_t... I>
-Result<Body> read_body(Kind kind, const Object* fields, std::size_t count, std::index_sequence<I...>) {
-  Result<Body> result = Error{"unknown kind " + std::to_string(static_cast<unsigned>(kind))};
+Result<void> read_body(Reader& in, Kind kind, std::size_t entries, Body& body, std::index_sequence<I...>) {
+  bool complete = false;
   const auto attempt = [&]<class T>(std::in_place_type_t<T>) {
     if (T::kind != kind) {
       return false;
     }
-    Object own;
-    own.type = msgpack::type::ARRAY;
-    own.via.array.size = static_cast<std::uint32_t>(count);
-    own.via.array.ptr = const_cast<Object*>(fields);  // only read; msgpack's struct has no const form
-    T body;
-    if (read(own, body)) {
-      result = Body(std::move(body));
-    } else {
-      result = Error{"kind " + std::to_string(static_cast<unsigned>(kind)) +
-                     " with fields of the wrong number, type or size"};
-    }
+    T* same = std::get_if<T>(&body);
+    T& to = same != nullptr ? *same : body.emplace<T>();
+    complete = entries == field_count<T> && read_fields(in, to);
     return true;
   };
-  (attempt(std::in_place_type<std::variant_alternative_t<I, Body>>) || ...);
-  return result;
+  if (!(attempt(std::in_place_type<std::variant_alternative_t<I, Body>>) || ...)) {
+    return Error{"unknown kind " + std::to_string(static_cast<unsigned>(kind))};
+  }
+  if (!complete) {
+    return Error{"kind " + std::to_string(static_cast<unsigned>(kind)) +
+                 " with fields of the wrong number, type or size"};
+  }
+  return {};
 }
 
-Result<Message> read_message(const Object& header) {
-  if (header.type != msgpack::type::ARRAY || header.via.array.size < fields_before_body) {
+Result<void> read_message(Reader& in, Message& message) {
+  std::uint32_t entries = 0;
+  if (!in.list(entries) || entries < fields_before_body) {
     return Error{"header is not an array of at least " + std::to_string(fields_before_body) + " fields"};
   }
-  const Object* fields = header.via.array.ptr;
   std::uint32_t version = 0;
-  if (!read(fields[0], version) || version != protocol_version) {
+  if (!read(in, version) || version != protocol_version) {
     return Error{"protocol version is not " + std::to_string(protocol_version)};
   }
   Kind kind{};
-  Message message;
-  Object envelope;
-  envelope.type = msgpack::type::ARRAY;
-  envelope.via.array.size = envelope_fields;
-  envelope.via.array.ptr = const_cast<Object*>(fields + 2);
-  if (!read(fields[1], kind) || !read(envelope, message.envelope) || !known(message.envelope.role) ||
-      message.envelope.sender.size() > limits::name_bytes_max ||
-      message.envelope.cluster.size() > limits::name_bytes_max) {
+  Envelope& envelope = message.envelope;
+  if (!read(in, kind) || !read_fields(in, envelope) || !known(envelope.role) ||
+      envelope.sender.size() > limits::name_bytes_max || envelope.cluster.size() > limits::name_bytes_max) {
     return Error{"envelope with fields of the wrong type or size"};
   }
-  auto body = read_body(kind, fields + fields_before_body, header.via.array.size - fields_before_body,
-                        std::make_index_sequence<std::variant_size_v<Body>>{});
-  if (!body) {
-    return Error{body.error()};
-  }
-  message.body = std::move(*body);
-  return message;
+  return read_body(in, kind, entries - fields_before_body, message.body,
+                   std::make_index_sequence<std::variant_size_v<Body>>{});
 }
 
 }  // namespace
 
 std::string encode_header(const Message& message) {
-  StringBuffer buffer;
+  std::string header;
+  encode_header(message, header);
+  return header;
+}
+
+void encode_header(const Message& message, std::string& header) {
+  header.clear();
+  StringBuffer buffer{header};
   Packer out(buffer);
   std::visit(
       [&]<class T>(const T& body) {
@@ -265,16 +354,23 @@ std::string encode_header(const Message& message) {
         std::apply([&](const auto&... field) { (write(out, field), ...); }, fields);
       },
       message.body);
-  return std::move(buffer.text);
 }
 
 Result<Message> decode(std::span<const std::byte> header, const Payload* payload) {
-  const std::string_view bytes(reinterpret_cast<const char*>(header.data()), header.size());
-  auto message = unpack(bytes, [](const Object& object) { return read_message(object); });
-  if (!message) {
-    return message;
+  Message message;
+  if (auto decoded = decode(header, payload, message); !decoded) {
+    return decoded.failure();
   }
-  const Kind kind = std::visit([]<class T>(const T&) { return T::kind; }, message->body);
+  return message;
+}
+
+Result<void> decode(std::span<const std::byte> header, const Payload* payload, Message& message) {
+  const std::string_view bytes(reinterpret_cast<const char*>(header.data()), header.size());
+  message.payload = {};
+  if (auto decoded = read_all(bytes, [&](Reader& in) { return read_message(in, message); }); !decoded) {
+    return decoded;
+  }
+  const Kind kind = std::visit([]<class T>(const T&) { return T::kind; }, message.body);
   if (carries_values(kind) != (payload != nullptr)) {
     return Error{"kind " + std::to_string(static_cast<unsigned>(kind)) +
                  (payload != nullptr ? " must not have a payload frame" : " needs a payload frame")};
@@ -285,22 +381,23 @@ Result<Message> decode(std::span<const std::byte> header, const Payload* payload
                    " bytes is not a whole number of floats, at most " + std::to_string(limits::payload_bytes_max) +
                    " bytes"};
     }
-    message->payload = *payload;
+    message.payload = *payload;
   }
-  return message;
+  return {};
 }
 
 std::string encode_view(const View& view) {
-  StringBuffer buffer;
+  std::string bytes;
+  StringBuffer buffer{bytes};
   Packer out(buffer);
   write(out, view);
-  return std::move(buffer.text);
+  return bytes;
 }
 
 Result<View> decode_view(std::string_view bytes) {
-  return unpack(bytes, [](const Object& object) -> Result<View> {
+  return read_all(bytes, [](Reader& in) -> Result<View> {
     View view;
-    if (!read(object, view)) {
+    if (!read(in, view)) {
       return Error{"not a view: fields of the wrong number, type or size"};
     }
     return view;

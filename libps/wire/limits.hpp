@@ -14,6 +14,5 @@ inline constexpr std::size_t payload_bytes_max = 32U << 20U;
 inline constexpr std::size_t name_bytes_max = 256;       ///< ids, cluster names, endpoints
 inline constexpr std::size_t text_bytes_max = 16384;     ///< causes, error texts, paths
 inline constexpr std::size_t list_entries_max = 262144;  ///< entries of any list
-inline constexpr std::size_t nesting_max = 6;
 
 }  // namespace ringps::limits

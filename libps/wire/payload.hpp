@@ -26,10 +26,11 @@ class Payload {
   }
 
   /// The first `count` values of a buffer.
-  static Payload of(const Buffer& values, std::size_t count) {
-    auto owner = std::make_shared<const Buffer>(values);
-    const auto bytes = std::as_bytes(owner->values().first(count));
-    return Payload(std::move(owner), bytes);
+  static Payload of(Buffer values, std::size_t count) {
+    Payload payload;
+    payload.bytes_ = std::as_bytes(std::as_const(values).values().first(count));
+    payload.buffer_ = std::move(values);
+    return payload;
   }
 
   /// Little-endian values; not necessarily aligned.
@@ -37,10 +38,10 @@ class Payload {
   const std::byte* data() const { return bytes_.data(); }
   std::size_t size() const { return bytes_.size(); }
   bool empty() const { return bytes_.empty(); }
-  const std::shared_ptr<const void>& owner() const { return owner_; }
 
  private:
-  std::shared_ptr<const void> owner_;
+  std::shared_ptr<const void> owner_;  ///< or
+  Buffer buffer_;                      ///< keeps the bytes
   std::span<const std::byte> bytes_;
 };
 

@@ -102,14 +102,14 @@ bool Server::receive_some(Life& life) {
     }
   };
   Route from;
-  Message message;
   for (int i = 0; i < messages_per_turn_max; ++i) {
-    if (life.peers.receive(message, on_malformed)) {
+    if (life.peers.receive(received_, on_malformed)) {
       from.clear();
-    } else if (!router_.receive(from, message, on_malformed)) {
+    } else if (!router_.receive(from, received_, on_malformed)) {
       return false;
     }
-    life.shard.on_message(now(), from, std::move(message), effects_);
+    life.shard.on_message(now(), from, received_, effects_);
+    received_.payload = {};
     carry_out(life);
   }
   return true;

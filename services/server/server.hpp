@@ -46,6 +46,7 @@ class Server {
   RouterSocket router_;
   std::string endpoint_;
   Shard::Effects effects_;
+  Message received_;  ///< its memory is used again
   std::optional<Ended> ended_;
   std::uint64_t malformed_ = 0;
   bool first_life_ = true;

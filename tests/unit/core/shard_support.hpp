@@ -21,9 +21,9 @@ class ShardTest {
     effects.clear();
     shard.on_view(now, next, effects);
   }
-  void say(Message message, const Route& from = "route") {
+  void say(const Message& message, const Route& from = "route") {
     effects.clear();
-    shard.on_message(now, from, std::move(message), effects);
+    shard.on_message(now, from, message, effects);
   }
   /// Slice `slice` of worker `slice`, with the same number everywhere, to all blocks.
   Message push(std::uint64_t iteration, std::uint32_t slice, float value, std::uint64_t epoch = 1) const {

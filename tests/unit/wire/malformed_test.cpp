@@ -125,6 +125,27 @@ TEST_CASE("a number that does not fit its type is refused") {
   why_refused(pack(list(fields)));
 }
 
+TEST_CASE("a number may have any of msgpack's lengths, signed or not, as long as it is not negative and whole") {
+  using namespace std::string_literals;
+  const auto with_request = [](const std::string& number) {
+    auto fields = good_fields();
+    std::string header = pack(list({fields.begin(), fields.begin() + 7}));
+    header[0] = static_cast<char>(0x90 | fields.size());
+    return header + number + pack(list({fields.begin() + 8, fields.end()})).substr(1);
+  };
+  for (const std::string& seven : {"\x07"s, "\xcc\x07"s, "\xcd\0\x07"s, "\xce\0\0\0\x07"s, "\xcf\0\0\0\0\0\0\0\x07"s,
+                                   "\xd0\x07"s, "\xd1\0\x07"s, "\xd2\0\0\0\x07"s, "\xd3\0\0\0\0\0\0\0\x07"s}) {
+    const std::string header = with_request(seven);
+    const auto decoded = decode(std::as_bytes(std::span(header)), nullptr);
+    REQUIRE(decoded.ok());
+    CHECK(decoded->envelope.request == RequestId{7});
+  }
+  for (const std::string& other : {"\xff"s, "\xd0\xff"s, "\xd1\xff\x07"s, "\xd2\x80\0\0\0"s, "\xd3\xff\0\0\0\0\0\0\0"s,
+                                   "\xca\0\0\0\0"s, "\xcb\0\0\0\0\0\0\0\0"s, "\xc1"s}) {
+    why_refused(with_request(other));
+  }
+}
+
 TEST_CASE("a role that there is not is refused") {
   why_refused(header_with(3, number(4)));
 }
