@@ -124,7 +124,7 @@ Result<void> append_block(SafetensorsWriter& writer, const StoredBlock& stored, 
 }
 
 Result<WrittenFile> write_file(const fs::path& folder, const FilePlan& plan, const BlockTable& table,
-                               const SafetensorsMetadata& metadata) {
+                               const SafetensorsMetadata& metadata, const DoneWith& done_with) {
   auto writer = SafetensorsWriter::create(folder / plan.name, plan.tensors, metadata);
   if (!writer) {
     return writer.failure();
@@ -134,6 +134,9 @@ Result<WrittenFile> write_file(const fs::path& folder, const FilePlan& plan, con
     ids.push_back(stored->block);
     if (auto appended = append_block(*writer, *stored, plan.optimizer); !appended) {
       return appended.failure();
+    }
+    if (done_with) {
+      done_with(stored->block);
     }
   }
   auto digest = writer->publish();
@@ -236,7 +239,7 @@ std::vector<std::uint64_t> block_shape(const BlockTable& table, BlockId block) {
 
 Result<std::vector<WrittenFile>> write_shard(const fs::path& dir, Iteration iteration, const ServerId& server,
                                              Incarnation incarnation, const BlockTable& table,
-                                             std::span<const StoredBlock> blocks) {
+                                             std::span<const StoredBlock> blocks, const DoneWith& done_with) {
   const fs::path folder = checkpoint_folder(dir, iteration);
   if (auto made = make_folder(folder); !made) {
     return made.failure();
@@ -252,14 +255,13 @@ Result<std::vector<WrittenFile>> write_shard(const fs::path& dir, Iteration iter
     check(stored.rows != nullptr || stored.state.size() % stored.values.size() == 0,
           "a block has whole runs of optimizer state");
   }
+  std::vector<FilePlan> plans{plan_file(table, blocks, false, free_name(folder, stem, "weights"))};
+  if (FilePlan state = plan_file(table, blocks, true, free_name(folder, stem, "optimizer")); !state.blocks.empty()) {
+    plans.push_back(std::move(state));
+  }
   std::vector<WrittenFile> files;
-  for (const bool optimizer : {false, true}) {
-    const FilePlan plan =
-        plan_file(table, blocks, optimizer, free_name(folder, stem, optimizer ? "optimizer" : "weights"));
-    if (optimizer && plan.blocks.empty()) {
-      break;
-    }
-    auto file = write_file(folder, plan, table, metadata);
+  for (const FilePlan& plan : plans) {
+    auto file = write_file(folder, plan, table, metadata, &plan == &plans.back() ? done_with : DoneWith{});
     if (!file) {
       return file.failure();
     }

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -45,10 +46,13 @@ std::vector<NamedShape> row_shapes(const BlockTable& table, BlockId block, std::
 /// A block's shape in a file: its tensor's where that has one block, else [elements].
 std::vector<std::uint64_t> block_shape(const BlockTable& table, BlockId block);
 
+/// Called with a block of the last file as soon as it has been written: its values and state are not looked at again.
+using DoneWith = std::function<void(BlockId)>;
+
 /// Writes a server's share of a checkpoint; `blocks` ascending. Returns the files as the manifest names them.
 Result<std::vector<WrittenFile>> write_shard(const std::filesystem::path& dir, Iteration iteration,
                                              const ServerId& server, Incarnation incarnation, const BlockTable& table,
-                                             std::span<const StoredBlock> blocks);
+                                             std::span<const StoredBlock> blocks, const DoneWith& done_with = {});
 
 struct CommittedManifest {
   std::filesystem::path folder;

@@ -48,7 +48,7 @@ class Disk {
   using Order = std::variant<Shard::WriteCheckpoint, Shard::RestoreBlocks, Quit>;
 
   void run();
-  Done write(const Shard::WriteCheckpoint& order) const;
+  Done write(Shard::WriteCheckpoint order) const;
   Done restore(const Shard::RestoreBlocks& order) const;
 
   const JobSpec& job_;
