@@ -14,8 +14,8 @@ namespace ringps {
 
 namespace {
 
-/// Whatever else wants the processor goes before this thread, which nobody waits for: a fourth of a core is left to it
-/// where all are busy, so that a checkpoint ends in any case.
+/// Whatever else wants the processor goes before this thread, which nobody waits for. It still gets about a fourth of a
+/// core that it shares with one other thread, so that a checkpoint ends in any case.
 void give_way() {
   constexpr int nice = 5;
   setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), nice);  // Linux: of the thread; in vain is no harm
