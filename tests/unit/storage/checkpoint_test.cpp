@@ -80,6 +80,33 @@ TEST_CASE("an optimizer without state writes no file for it, and a server withou
   CHECK(files->front().runs.empty());
 }
 
+TEST_CASE("a block may be written over as soon as the writer is done with it") {
+  for (const bool with_state : {false, true}) {
+    const TempDir dir;
+    Floats weights = model.values(BlockId{0}, at);
+    Floats state = with_state ? SmallModel::negated(weights) : Floats();
+    const StoredBlock stored{BlockId{0}, std::as_bytes(std::span(weights)), std::as_bytes(std::span(state))};
+    std::vector<BlockId> done;
+    const auto files = write_shard(dir.path(), at, ServerId{"server0"}, model.incarnation, model.table,
+                                   std::span(&stored, 1), [&](BlockId block) {
+                                     done.push_back(block);
+                                     std::fill(weights.begin(), weights.end(), 0.0F);
+                                     std::fill(state.begin(), state.end(), 0.0F);
+                                   });
+    REQUIRE(files.ok());
+    CHECK(done == std::vector{BlockId{0}});
+    for (const WrittenFile& written : *files) {
+      const auto file = SafetensorsFile::open(checkpoint_folder(dir.path(), at) / written.name);
+      REQUIRE(file.ok());
+      const std::string name = model.table.name(BlockId{0});
+      const Floats wanted =
+          written.optimizer ? SmallModel::negated(model.values(BlockId{0}, at)) : model.values(BlockId{0}, at);
+      const auto found = read_tensor(*file, written.optimizer ? state_name(name, 0) : name);
+      CHECK(std::equal(found.begin(), found.end(), wanted.begin(), wanted.end()));
+    }
+  }
+}
+
 TEST_CASE("writing again never changes a file that has been reported") {
   const TempDir dir;
   const auto first = model.write(dir.path(), "server0", {BlockId{0}}, at, true);
