@@ -56,17 +56,6 @@ void give_way() {
 
 }  // namespace
 
-namespace {
-
-/// Whatever else wants the processor goes before this thread, which nobody waits for. It still gets about a fourth of a
-/// core that it shares with one other thread, so that a checkpoint ends in any case.
-void give_way() {
-  constexpr int nice = 5;
-  setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), nice);  // Linux: of the thread; in vain is no harm
-}
-
-}  // namespace
-
 Disk::Disk(const JobSpec& job, const BlockTable& table, ServerId server, Incarnation incarnation,
            std::filesystem::path checkpoints)
     : job_(job),
@@ -120,6 +109,7 @@ Disk::Done Disk::write(Shard::WriteCheckpoint order) const {
     const auto at = std::lower_bound(order.blocks.begin(), order.blocks.end(), block,
                                      [](const auto& snapshot, BlockId wanted) { return snapshot.block < wanted; });
     at->buffer = nullptr;
+    at->rows = {};
   };
   auto files = write_shard(checkpoints_, order.iteration, server_, incarnation_, table_, blocks, let_go);
   if (!files) {
