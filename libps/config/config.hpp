@@ -467,7 +467,7 @@ constexpr auto names(RateSchedule) {
   return schema::Names<RateSchedule, 3>{{{"constant", constant}, {"step", step}, {"cosine", cosine}}};
 }
 constexpr auto names(TrainConfig::Consistency) {
-  using enum TrainConfig::Consistency;
+  using enum ringps::Consistency;
   return schema::Names<TrainConfig::Consistency, 3>{{{"bsp", bsp}, {"ssp", ssp}, {"asp", asp}}};
 }
 

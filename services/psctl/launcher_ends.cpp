@@ -156,7 +156,8 @@ bool Launcher::is_retired(const std::string& id) const {
 }
 
 void Launcher::restart(const Life& life) {
-  if (!budgets_[life.id].take(now())) {
+  // What was killed on purpose did not die of itself.
+  if (!life.killed_here && !budgets_[life.id].take(now())) {
     fail(exit_run_failed,
          fmt::format("{} was started {} times within {:.0f} s and died each time; the end of its log:{}", life.id,
                      RestartBudget::restarts_max + 1, seconds(RestartBudget::window), tail_of(run_dir_.log(life.id))));

@@ -301,7 +301,8 @@ class Maker {
       if (!result) {
         return result.failure();
       }
-      // A checkpoint is under way from the moment at which its version is there until its manifest is.
+      // A checkpoint is under way from the moment at which its version is there until its manifest is: at least in the
+      // iteration after it.
       const WorkerTimes& times = result->workers.front();
       std::vector<double> during;
       std::vector<double> otherwise;
@@ -312,7 +313,8 @@ class Maker {
       for (std::size_t k = 0; k < times.seconds.size(); ++k) {
         const double begin = end;
         end += times.seconds[k];
-        (under_way_until && *under_way_until > begin ? during : otherwise).push_back(times.seconds[k]);
+        const bool just_begun = k > 0 && result->committed_unix.contains(timed_after + k);
+        (just_begun || (under_way_until && *under_way_until > begin) ? during : otherwise).push_back(times.seconds[k]);
         const auto committed = result->committed_unix.find(timed_after + 1 + k);
         if (committed != result->committed_unix.end() && k + 1 < times.seconds.size()) {
           under_way_until = committed->second;
