@@ -54,7 +54,7 @@ Result<TensorEntry> parse_tensor(const std::string& name, const json& value) {
   }
   const bool floats = value["dtype"] == name_of(ElementType::float32);
   if (!floats && value["dtype"] != name_of(ElementType::integer64)) {
-    return Error{where + "dtype is " + value["dtype"].dump() + ", expected \"F32\" or \"I64\""};
+    return Error{where + "dtype is " + value["dtype"].dump() + R"(, expected "F32" or "I64")"};
   }
   if (!is_list_of_naturals(value["shape"])) {
     return Error{where + "shape is not a list of non-negative integers"};

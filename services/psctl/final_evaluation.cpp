@@ -167,7 +167,7 @@ Result<std::optional<FinalEvaluation>> evaluate_final(const Config& config, cons
   if (model != ModelKind::sparse_logistic_regression) {
     found->rows = weights->rows();
   }
-  return std::optional(std::move(*found));
+  return std::optional(*found);
 }
 
 }  // namespace ringps

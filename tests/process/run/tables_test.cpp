@@ -37,8 +37,8 @@ TEST_CASE("a run over tables goes on from a checkpoint on other servers to the s
   INFO(whole.output);
   REQUIRE(whole.exit == ProcessExit{false, 0});
   std::vector<std::string> resumed = smaller;
-  resumed.push_back("cluster.servers=4");
-  resumed.push_back("cluster.replicas=1");
+  resumed.emplace_back("cluster.servers=4");
+  resumed.emplace_back("cluster.replicas=1");
   resumed.push_back("checkpoint.resume=" + (bench / "whole" / "checkpoints" / "iteration-0000000400").string());
   const Run again(bench, "again", configs / "ratings.yaml", resumed);
   INFO(again.output);
