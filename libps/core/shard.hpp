@@ -12,9 +12,10 @@
 // In asynchronous modes a block does not wait for all slices: a version is a step with whatever contributions have
 // come, and the block's buffer carries one clock per slice, which says what is in it (clocks.hpp, shard_async.cpp).
 //
-// This header is longer than others because the whole state of a shard stands here. shard.cpp: views and requests of
-// workers; shard_blocks.cpp: versions, checkpoints, answers; shard_replicas.cpp: what goes between servers;
-// shard_async.cpp: what is different in asynchronous modes.
+// This header is longer than others because the whole state of a shard stands here. shard.cpp: views and restores;
+// shard_requests.cpp: requests of workers; shard_blocks.cpp: versions, checkpoints, answers; shard_replicas.cpp: what
+// goes between servers, shard_as_replica.cpp: the other end of it; shard_async.cpp: what is different in asynchronous
+// modes.
 #pragma once
 
 #include <array>
@@ -249,7 +250,7 @@ class Shard {
     std::uint32_t slot = none;  ///< asynchronous modes: of the slice whose contribution is to be committed
   };
 
-  // shard.cpp
+  // shard.cpp and shard_requests.cpp
   void dispatch(const Route& from, const Message& message, Effects& effects);
   void park(const Route& from, Message message);
   void unpark(Effects& effects);
@@ -345,7 +346,7 @@ class Shard {
   void tell_if_ready(Effects& effects);
   std::span<float> room_in_batch(Local local, Iteration iteration, std::size_t elements, Effects& effects);
   void send_batch(std::uint32_t chain, Effects& effects);
-  // … and the replica's
+  // … and the replica's, shard_as_replica.cpp
   bool on_server_message(const Message& message, Effects& effects);
   bool on_compare(std::uint32_t from, const Compare& compare, Effects& effects);
   bool on_replicate(std::uint32_t from, const Message& message, const Replicate& replicate, Effects& effects);
