@@ -19,32 +19,8 @@ AsyncClientCore::AsyncClientCore(const JobSpec& job, WorkerId id, Incarnation in
 // ---- views ----------------------------------------------------------------------------------------------------------
 
 bool AsyncClientCore::cut_parts() {
-  parts_.clear();
   const Placement placement(view_, table_, job_.virtual_nodes, job_.replicas);
-  for (std::uint32_t server = 0; server < view_.servers.size(); ++server) {
-    std::size_t bytes = job_.message_bytes;  // full: the first block opens a part
-    for (const BlockId block : placement.owned(server)) {
-      const auto& at = table_[block];
-      const std::size_t block_bytes = std::size_t{at.elements} * sizeof(float);
-      if (bytes + block_bytes > job_.message_bytes) {
-        parts_.emplace_back().server = server;
-        bytes = 0;
-      }
-      bytes += block_bytes;
-      parts_.back().blocks.push_back(block);
-      parts_.back().elements += at.elements;
-    }
-  }
-  for (Part& part : parts_) {
-    part.runs = table_.runs(part.blocks);
-    for (std::size_t block = 0; const BlockRun& run : part.runs) {
-      Span span{table_[part.blocks[block]].flat_offset, 0};
-      for (std::uint32_t i = 0; i < run.count; ++i) {
-        span.elements += table_[part.blocks[block++]].elements;
-      }
-      part.spans.push_back(span);
-    }
-  }
+  parts_ = ringps::cut_parts(placement, view_.servers.size(), table_, job_.message_bytes);
   return placement.digest() == view_.placement_digest;
 }
 

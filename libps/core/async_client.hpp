@@ -49,18 +49,8 @@ class AsyncClientCore {
   const std::vector<std::uint64_t>& staleness() const { return staleness_; }
 
  private:
-  struct Span {
-    std::size_t offset = 0;
-    std::size_t elements = 0;
-  };
-  /// Blocks of one server that travel in one message.
-  struct Part {
-    std::uint32_t server = 0;
-    std::vector<BlockId> blocks;
-    std::vector<BlockRun> runs;  ///< the same blocks
-    std::vector<Span> spans;     ///< where each run lies
-    std::size_t elements = 0;
-  };
+  using Part = ServerPart;
+  using Span = ServerPart::Span;
   /// The values of all blocks, on their way into one vector.
   struct Fetch {
     std::shared_ptr<Floats> values;

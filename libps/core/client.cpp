@@ -55,42 +55,8 @@ ClientCore::ClientCore(const JobSpec& job, WorkerId id, Incarnation incarnation)
 bool ClientCore::cut_parts() {
   parts_.clear();
   const Placement placement(view_, table_, job_.virtual_nodes, job_.replicas);
-  for (std::uint32_t server = 0; server < view_.servers.size(); ++server) {
-    std::size_t bytes = job_.message_bytes;  // full: the first block opens a part
-    Part of_tables;
-    for (const BlockId block : placement.owned(server)) {
-      if (table_.is_rows(block)) {
-        of_tables.blocks.push_back(block);
-        continue;
-      }
-      const auto& at = table_[block];
-      const std::size_t block_bytes = std::size_t{at.elements} * sizeof(float);
-      if (bytes + block_bytes > job_.message_bytes) {
-        parts_.emplace_back().server = server;
-        bytes = 0;
-      }
-      bytes += block_bytes;
-      parts_.back().blocks.push_back(block);
-      parts_.back().elements += at.elements;
-    }
-    if (!of_tables.blocks.empty()) {
-      of_tables.server = server;
-      of_tables.rows = true;
-      parts_.push_back(std::move(of_tables));
-    }
-  }
-  for (Part& part : parts_) {
-    part.runs = table_.runs(part.blocks);
-    if (part.rows) {
-      continue;
-    }
-    for (std::size_t block = 0; const BlockRun& run : part.runs) {
-      Span span{table_[part.blocks[block]].flat_offset, 0};
-      for (std::uint32_t i = 0; i < run.count; ++i) {
-        span.elements += table_[part.blocks[block++]].elements;
-      }
-      part.spans.push_back(span);
-    }
+  for (ServerPart& part : ringps::cut_parts(placement, view_.servers.size(), table_, job_.message_bytes)) {
+    parts_.push_back({std::move(part), false, {}, {}});
   }
   return placement.digest() == view_.placement_digest;
 }

@@ -18,6 +18,7 @@
 #include "libps/base/buffer_pool.hpp"
 #include "libps/base/time.hpp"
 #include "libps/core/job.hpp"
+#include "libps/core/parts.hpp"
 #include "libps/core/row_batch.hpp"
 #include "libps/ring/layout.hpp"
 #include "libps/ring/view.hpp"
@@ -96,19 +97,7 @@ class ClientCore {
     finished,  ///< has the last version
   };
 
-  /// A stretch of the flat vector.
-  struct Span {
-    std::size_t offset = 0;
-    std::size_t elements = 0;
-  };
-  /// Blocks of one server that travel in one message.
-  struct Part {
-    std::uint32_t server = 0;
-    std::vector<BlockId> blocks;
-    std::vector<BlockRun> runs;  ///< the same blocks
-    std::vector<Span> spans;     ///< where each run lies
-    std::size_t elements = 0;
-    bool rows = false;  ///< all blocks of tables of the server; what travels depends on the rows
+  struct Part : ServerPart {
     // Of the iteration (or sync) under way:
     bool arrived = false;
     Iteration version;
