@@ -78,9 +78,11 @@ TEST_CASE("cuts and slow links, one way and both, change nothing") {
       as<std::string>{},
       "{at_iteration: 200, cut: [server1, workers], for_seconds: 0.2}, "
       "{at_iteration: 900, slow: [workers, servers], delay_ms: 3, bytes_per_second: 2000000, for_seconds: 0.3}",
-      "{at_iteration: 200, cut: [server0, coordinator], one_way: true, for_seconds: 0.8}",
-      "{at_iteration: 200, cut: [coordinator, all]}, {at_seconds: 1.5, heal: [all, all]}, "
-      "{at_iteration: 900, cut: [worker0, server2], one_way: true, for_seconds: 0.3}");
+      "{at_iteration: 200, cut: [server0, coordinator], one_way: true}, "
+      "{at_iteration: 1500, heal: [server0, coordinator]}",
+      // The coordinator last: while nobody hears it, nobody knows when the next fault is due.
+      "{at_iteration: 200, cut: [worker0, server2], one_way: true, for_seconds: 0.3}, "
+      "{at_iteration: 900, cut: [coordinator, all], for_seconds: 0.8}");
   CAPTURE(faults);
   for (const auto& fault : faults_of({"faults=[" + faults + "]"})) {
     INFO(fault.dump());
