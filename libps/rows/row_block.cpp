@@ -14,9 +14,18 @@ namespace {
 
 constexpr std::size_t index_min = 16;
 /// Rows whose cache lines are on their way at the same time.
-constexpr std::size_t look_ahead = 32;
-constexpr std::size_t cache_line = 64;
-constexpr std::size_t fetched_max = 4 * cache_line;  ///< of a row; for more there are no places at the processor
+constexpr std::size_t look_ahead = 512;
+constexpr std::size_t cache_line_words = 16;
+
+/// Entries of an index for so many rows: at most three in four are taken.
+std::size_t index_for(std::size_t rows) {
+  return std::bit_ceil(std::max(index_min, rows + rows / 3 + 1));
+}
+
+/// Keeps the compiler from leaving out loads that are made for the cache's sake.
+inline void keep(std::uint32_t value) {
+  asm volatile("" : : "r"(value));
+}
 
 // Words of a record.
 constexpr std::size_t id_word = 0;
@@ -130,57 +139,95 @@ bool RowBlock::sole_owner(const std::shared_ptr<Storage>& storage) {
   return true;
 }
 
-/// The slot of a row whose search begins at `at` in the index, or none.
-RowBlock::Slot RowBlock::find(std::uint64_t id, std::size_t at) const {
-  const std::size_t mask = storage_->index.size() - 1;
+/// What the index says of a row, from position `at` on, without a look at the row itself: a slot that is very probably
+/// its own, or none if it does not exist. `at` is moved there.
+RowBlock::Slot RowBlock::guess(std::uint32_t hash, std::size_t& at) const {
+  const std::vector<Slot>& index = storage_->index;
+  const auto mask = static_cast<Slot>(index.size() - 1);
   for (;; at = (at + 1) & mask) {
-    const Slot slot = storage_->index[at];
+    const Slot entry = index[at];
+    if (entry == none || ((entry ^ hash) & ~mask) == 0) {
+      return entry == none ? none : entry & mask;
+    }
+  }
+}
+
+/// The slot of a row, or none, where a first guess was another row's.
+RowBlock::Slot RowBlock::find(std::uint64_t id) const {
+  const auto hash = static_cast<std::uint32_t>(row_hash(id));
+  for (std::size_t at = hash & (storage_->index.size() - 1);; at = (at + 1) & (storage_->index.size() - 1)) {
+    const Slot slot = guess(hash, at);
     if (slot == none || id_of(record(slot)) == id) {
       return slot;
     }
   }
 }
 
-/// Calls use(i, id, slot) for each row of a list; slot is none for one that does not exist. Look-ups are cache misses:
-/// those of several rows are under way at once. `use` may create rows if there is room in the index.
+/// Calls use(i, id, slot) for each row of a list; slot is none for one that does not exist. Look-ups are cache misses.
+/// In loops of loads that depend on nothing and on no branch the processor has dozens of them under way at once: first
+/// the index of many rows is read, then the rows themselves. `use` may create rows if there is room in the index.
 template <class Use>
 void RowBlock::for_each_slot(const RowList& list, const Use& use) const {
+  std::array<std::uint32_t, look_ahead> hashes;
+  std::array<Slot, look_ahead> slots;
+  std::array<std::size_t, look_ahead> places;
+  std::array<std::uint64_t, look_ahead> found;
   const Slot* const index = storage_->index.data();
   const std::size_t mask = storage_->index.size() - 1;
-  const std::size_t fetched = std::min(rules_->record_words() * sizeof(float), fetched_max);
-  std::array<std::uint64_t, look_ahead> ids;
-  std::array<std::size_t, look_ahead> at;
-  for (std::size_t begin = 0; begin < list.count(); begin += look_ahead) {
-    const std::size_t count = std::min(look_ahead, list.count() - begin);
+  const std::size_t words = rules_->record_words();
+  const std::size_t at_once = std::clamp<std::size_t>(8192 / words, 32, look_ahead);
+  for (std::size_t begin = 0; begin < list.count(); begin += at_once) {
+    const std::size_t count = std::min(at_once, list.count() - begin);
     for (std::size_t i = 0; i < count; ++i) {
-      ids[i] = list.id(begin + i);
-      at[i] = row_hash(ids[i]) & mask;
-      __builtin_prefetch(index + at[i]);
+      hashes[i] = static_cast<std::uint32_t>(row_hash(list.id(begin + i)));
     }
     for (std::size_t i = 0; i < count; ++i) {
-      if (const Slot slot = index[at[i]]; slot != none) {
-        const auto* line = reinterpret_cast<const std::byte*>(record(slot));
-        for (std::size_t ahead = 0; ahead < fetched; ahead += cache_line) {
-          __builtin_prefetch(line + ahead, 1);
+      slots[i] = index[hashes[i] & mask];
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      std::size_t at = hashes[i] & mask;
+      slots[i] = guess(hashes[i], at);
+    }
+    if (size() != 0) {
+      const float* const records = storage_->records.data();
+      for (std::size_t i = 0; i < count; ++i) {
+        places[i] = slots[i] == none ? 0 : slots[i] * words;
+      }
+      for (std::size_t i = 0; i < count; ++i) {
+        found[i] = id_of(records + places[i]);
+      }
+      for (std::size_t word = words - 1; word >= cache_line_words / 2; word -= std::min(word, cache_line_words)) {
+        std::uint32_t sum = 0;
+        for (std::size_t i = 0; i < count; ++i) {
+          sum += load<std::uint32_t>(records + places[i] + word);
         }
+        keep(sum);
       }
     }
     for (std::size_t i = 0; i < count; ++i) {
-      use(begin + i, ids[i], find(ids[i], at[i]));
+      const std::uint64_t id = list.id(begin + i);
+      use(begin + i, id, slots[i] != none && found[i] == id ? slots[i] : find(id));
     }
   }
+}
+
+/// Into the index, where there is room.
+void RowBlock::enter(std::uint64_t id, Slot slot) {
+  std::vector<Slot>& index = storage_->index;
+  const auto mask = static_cast<Slot>(index.size() - 1);
+  const auto hash = static_cast<std::uint32_t>(row_hash(id));
+  std::size_t at = hash & mask;
+  while (index[at] != none) {
+    at = (at + 1) & mask;
+  }
+  index[at] = (hash & ~mask) | slot;
 }
 
 /// A row that does not exist yet; there is room in the index.
 RowBlock::Slot RowBlock::create(std::uint64_t id) {
   Storage& storage = *storage_;
   const auto slot = static_cast<Slot>(storage.size++);
-  const std::size_t mask = storage.index.size() - 1;
-  std::size_t at = row_hash(id) & mask;
-  while (storage.index[at] != none) {
-    at = (at + 1) & mask;
-  }
-  storage.index[at] = slot;
+  enter(id, slot);
   storage.records.resize(storage.size * rules_->record_words(), 0.0F);
   store(record(slot) + id_word, id);
   rules_->initialise(id, record(slot) + rules_->head_words());
@@ -190,14 +237,9 @@ RowBlock::Slot RowBlock::create(std::uint64_t id) {
 /// Makes the index anew, large enough for so many rows.
 void RowBlock::make_room(std::size_t rows) {
   Storage& storage = *storage_;
-  storage.index.assign(std::bit_ceil(std::max(index_min, rows * 2)), none);
-  const std::size_t mask = storage.index.size() - 1;
+  storage.index.assign(index_for(rows), none);
   for (std::size_t slot = 0; slot < storage.size; ++slot) {
-    std::size_t at = row_hash(id_of(record(static_cast<Slot>(slot)))) & mask;
-    while (storage.index[at] != none) {
-      at = (at + 1) & mask;
-    }
-    storage.index[at] = static_cast<Slot>(slot);
+    enter(id_of(record(static_cast<Slot>(slot))), static_cast<Slot>(slot));
   }
 }
 
@@ -238,7 +280,6 @@ void RowBlock::step(std::span<const RowList> contributions, float scale, const O
   const std::size_t width = rules_->width();
   previous_iteration_ = iteration_;
   changed_.clear();
-  gradient_.clear();
   if (rules_->expires() && optimizer.iteration().value % rules_->table().expire_after == 0) {
     sweep();
   }
@@ -249,21 +290,23 @@ void RowBlock::step(std::span<const RowList> contributions, float scale, const O
     if (list.count() == 0) {
       continue;
     }
-    if ((size() + list.count()) * 2 > storage_->index.size()) {
+    if (index_for(size() + list.count()) > storage_->index.size()) {
       make_room(size() + list.count());
     }
-    gradient_.reserve(gradient_.size() + list.count() * width);
+    std::size_t changed = changed_.size();
+    changed_.resize(changed + list.count());  // at most
+    gradient_.resize(std::max(gradient_.size(), (changed + list.count()) * width));
     for_each_slot(list, [&](std::size_t i, std::uint64_t id, Slot slot) {
       if (slot == none) {
         slot = create(id);
       }
       const std::byte* values = list.values(i);
-      const std::uint32_t place = change_of(slot);
-      if (place == none) {
-        store(record(slot) + place_word, static_cast<std::uint32_t>(changed_.size()));
-        changed_.push_back(slot);
-        gradient_.resize(gradient_.size() + width);
-        copy_row(values, width, &gradient_[gradient_.size() - width]);
+      auto place = load<std::uint32_t>(record(slot) + place_word);
+      if (place >= changed || changed_[place] != slot) {
+        place = static_cast<std::uint32_t>(changed++);
+        store(record(slot) + place_word, place);
+        changed_[place] = slot;
+        copy_row(values, width, &gradient_[place * width]);
         return;
       }
       float* sum = &gradient_[place * width];
@@ -273,6 +316,7 @@ void RowBlock::step(std::span<const RowList> contributions, float scale, const O
         sum[e] += value;
       }
     });
+    changed_.resize(changed);
   }
   apply(scale, optimizer);
 }
@@ -302,10 +346,11 @@ void RowBlock::apply(float scale, const OptimizerStep& optimizer) {
       copy_row(row + k * width, width, &before_[(k * changed + place) * width]);
     }
   }
-  for (float& g : gradient_) {
+  const std::span<float> gradient(gradient_.data(), changed * width);
+  for (float& g : gradient) {
     g *= scale;
   }
-  optimizer.apply(changed * width, 0, before_, gradient_, after_);
+  optimizer.apply(changed * width, 0, before_, gradient, after_);
   for (std::size_t place = 0; place < changed; ++place) {
     float* row = record(changed_[place]) + rules_->head_words();
     for (std::size_t k = 0; k < runs; ++k) {
@@ -321,7 +366,7 @@ void RowBlock::write_reduced(std::byte* to) const {
     std::memcpy(ids, record(slot) + id_word, sizeof(std::uint64_t));
     ids += sizeof(std::uint64_t);
   }
-  put(ids, gradient_.data(), gradient_.size() * sizeof(float));
+  put(ids, gradient_.data(), changed_.size() * rules_->width() * sizeof(float));
 }
 
 void RowBlock::read(const RowList& ids, bool previous, std::byte* to) const {

@@ -101,14 +101,18 @@ class RowBlock {
   /// the iteration that last touched it, its values, and runs of `width` words for each kind of optimizer state.
   struct Storage {
     std::vector<float> records;
-    std::vector<Slot> index;  ///< open addressing with linear probing, at most half full; `none` where nothing is
-    std::size_t size = 0;     ///< rows
+    /// Open addressing with linear probing, at most three quarters full; `none` where nothing is. Its size is a power
+    /// of two; an entry has the slot in as many lower bits as it takes to count them, and those of the id's hash above.
+    std::vector<Slot> index;
+    std::size_t size = 0;  ///< rows
   };
   static bool sole_owner(const std::shared_ptr<Storage>& storage);
 
   template <class Use>
   void for_each_slot(const RowList& list, const Use& use) const;
-  Slot find(std::uint64_t id, std::size_t at) const;
+  Slot guess(std::uint32_t hash, std::size_t& at) const;
+  Slot find(std::uint64_t id) const;
+  void enter(std::uint64_t id, Slot slot);
   Slot create(std::uint64_t id);
   void make_room(std::size_t rows);
   void sweep();
@@ -131,7 +135,7 @@ class RowBlock {
   std::vector<Slot> changed_;      ///< by place; a row is among them if changed_[its place] is its slot
   std::vector<float> before_;      ///< runs of `width` floats per place: values, then each kind of state
   std::vector<std::uint32_t> touched_before_;
-  std::vector<float> gradient_;  ///< the same, of the reduced gradient
+  std::vector<float> gradient_;  ///< the reduced gradients, by place; of more rows than changed once did
   std::vector<float> after_;     ///< scratch
 };
 
