@@ -270,4 +270,61 @@ TEST_CASE("a list of rows that is not whole is none") {
   CHECK(!RowList::parse(huge, 0));
 }
 
+TEST_CASE("many rows are found, those as well whose hashes look the same to the index") {
+  // Of so many ids a few share the 32 bits of their hash that the index knows.
+  constexpr std::uint64_t named = 300'000;
+  std::map<std::uint32_t, std::vector<std::uint64_t>> by_hash;
+  for (std::uint64_t id = 0; id < named; ++id) {
+    by_hash[static_cast<std::uint32_t>(row_hash(id))].push_back(id);
+  }
+  Push push;
+  std::vector<std::uint64_t> absent;
+  for (const auto& [hash, ids] : by_hash) {
+    if (ids.size() > 1) {
+      push.ids.push_back(ids.front());
+      absent.push_back(ids.back());
+    } else if (hash % 16 == 0) {
+      push.ids.push_back(ids.front());
+    }
+  }
+  REQUIRE(absent.size() > 2);
+  REQUIRE(push.ids.size() > 10'000);
+  for (std::size_t i = 0; i < push.ids.size(); ++i) {
+    push.values.push_back(static_cast<float>(i + 1));
+  }
+  TableSpec table;
+  table.name = std::string("rows");
+  const RowRules rules(table, 1, 0);
+  RowBlock block(rules);
+  OptimizerSpec optimizer;
+  optimizer.learning_rate = 1.0F;
+  const auto step = [&](const Push& contribution, std::uint64_t iteration) {
+    const auto bytes = list_of(contribution, 1);
+    const RowList list(bytes.data(), 1);
+    block.step({&list, 1}, 1.0F, OptimizerStep(optimizer, Iteration{iteration}));
+  };
+  Push ask{push.ids, {}};
+  ask.ids.insert(ask.ids.end(), absent.begin(), absent.end());
+  const auto asked = list_of(ask, 0);
+  const auto read = [&] {
+    std::vector<float> found(ask.ids.size(), -1.0F);
+    block.read(RowList(asked.data(), 0), false, std::as_writable_bytes(std::span(found)).data());
+    return found;
+  };
+
+  step(push, 1);
+  REQUIRE(block.size() == push.ids.size());
+  std::vector<float> expected;
+  for (const float value : push.values) {
+    expected.push_back(-value);
+  }
+  expected.resize(ask.ids.size(), 0.0F);
+  REQUIRE(read() == expected);
+
+  // And when they come into being beside their likes.
+  step({absent, std::vector<float>(absent.size(), 0.5F)}, 2);
+  std::fill(expected.end() - static_cast<std::ptrdiff_t>(absent.size()), expected.end(), -0.5F);
+  REQUIRE(read() == expected);
+}
+
 }  // namespace ringps
