@@ -228,7 +228,11 @@ RowBlock::Slot RowBlock::create(std::uint64_t id) {
   Storage& storage = *storage_;
   const auto slot = static_cast<Slot>(storage.size++);
   enter(id, slot);
-  storage.records.resize(storage.size * rules_->record_words(), 0.0F);
+  const std::size_t words = storage.size * rules_->record_words();
+  if (words > storage.records.capacity()) {  // by a quarter: rows are most of a server's memory
+    storage.records.reserve(words + words / 4);
+  }
+  storage.records.resize(words, 0.0F);
   store(record(slot) + id_word, id);
   rules_->initialise(id, record(slot) + rules_->head_words());
   return slot;

@@ -24,6 +24,8 @@ constexpr std::size_t mib = 1U << 20U;
 constexpr std::size_t small_floats = 785;
 /// About what a header of PushPull and one of Values take: the yardstick of small models sends as many bytes.
 constexpr std::size_t header_bytes = 64;
+/// What is linear. A tenth is left to chance: neighbouring points of one round differ by as much.
+constexpr double linear = 1.1;
 
 Target at_most(double value) {
   return {Target::Kind::at_most, value};
@@ -85,6 +87,7 @@ class Maker {
     checkpoint();
     resident();
     scale();
+    large();
     return std::move(cases_);
   }
 
@@ -404,10 +407,59 @@ class Maker {
     }
   }
 
+  /// The largest of each kind. What they cost is compared with what it would be if it grew as the size does.
+  void large() {
+    const auto room = [](const ClusterResult& result, json details) {
+      details["server_bytes"] = result.usage_of("server").bytes_max;
+      details["worker_bytes"] = result.usage_of("worker").bytes_max;
+      return details;
+    };
+    const std::size_t largest = 4 * scope_.largest_mib;
+    std::string before;
+    for (const std::size_t size_mib : {largest / 4, largest}) {
+      const std::string name = fmt::format("large/{} MiB over 4 servers", size_mib);
+      ClusterCase wanted = cluster(size_mib * mib / sizeof(float), 4, 1, 1, "ipc", scope_.brief ? 6 : 3);
+      add(name, before.empty() ? std::vector<std::string>{} : std::vector{before}, [=](const Round& round) -> Readings {
+        const auto result = run_cluster(wanted, round.scratch);
+        if (!result) {
+          return result.failure();
+        }
+        Reading reading{name, "s", median(joined(result->seconds())), "", 0, {}, room(*result, {{"mib", size_mib}})};
+        if (!before.empty()) {
+          reading.beside = before + " x 4";
+          reading.yardstick = 4 * round.values.at(before);
+          reading.target = at_most(linear);
+        }
+        return std::vector{reading};
+      });
+      before = name;
+    }
+    const std::uint64_t ids = scope_.brief ? 1000 : 100'000;
+    before.clear();
+    for (const std::uint64_t rows : scope_.brief ? std::vector<std::uint64_t>{10'000, 100'000}
+                                                 : std::vector<std::uint64_t>{10'000'000, 100'000'000}) {
+      const std::string name = fmt::format("large/{} of {} rows", ids, rows);
+      ClusterCase wanted = cluster(0, 1, 1, 1, "ipc", scope_.brief ? 10 : 50);
+      wanted.rows = rows;
+      wanted.ids = ids;
+      add(name, before.empty() ? std::vector<std::string>{} : std::vector{before}, [=](const Round& round) -> Readings {
+        const auto result = run_cluster(wanted, round.scratch);
+        if (!result) {
+          return result.failure();
+        }
+        Reading reading{name, "s", median(joined(result->seconds())), "", 0, {}, room(*result, {{"rows", rows}})};
+        if (!before.empty()) {
+          reading.beside = before;
+          reading.yardstick = round.values.at(before);
+        }
+        return std::vector{reading};
+      });
+      before = name;
+    }
+  }
+
   /// One axis: each point is measured beside the one before it.
   void scale() {
-    // A tenth is left to chance: neighbouring points of one round differ by as much.
-    constexpr double linear = 1.1;
     const auto axis = [&](const std::string& what, const std::vector<std::uint32_t>& points, const auto& cluster_at) {
       std::string before;
       std::uint32_t point_before = 0;
@@ -442,9 +494,9 @@ class Maker {
       return cluster(kib * 1024 / sizeof(float), 1, 1, 1, "ipc",
                      iterations_for(static_cast<double>(kib) / 1024, 1, static_cast<double>(iterations)));
     });
-    axis("servers", {1, 2, 4, 8, 16},
+    axis("servers", {1, 2, 4, 8, 16, 32, 64},
          [&](std::uint32_t n) { return cluster(usual, n, 1, 1, "ipc", iterations, {blocks_of(1024)}); });
-    axis("workers", {1, 2, 4, 8, 16},
+    axis("workers", {1, 2, 4, 8, 16, 32, 64, 128, 200},
          [&](std::uint32_t n) { return cluster(usual, 1, n, 1, "ipc", iterations, {blocks_of(1024)}); });
     // About so many: every tensor has at least one.
     axis("blocks", {16, 64, 256, 1024, 4096, 16384},

@@ -71,6 +71,10 @@ constexpr Group groups[] = {
      "The median time of an iteration along four axes, one server and one worker unless said, UNIX sockets. Each point "
      "is compared with the one before it times the growth of the axis, so that 1 is linear. `KiB`: of the model. "
      "`servers` and `workers`: a model of 1 MiB in blocks of 4 KiB. `blocks`: a model of 1 MiB in about so many."},
+    {"large", "The largest",
+     "A dense model over 4 servers, and a table of rows of width 1 on one, of which an iteration pulls and pushes so "
+     "many; one worker, UNIX sockets; the median time of an iteration. Beside them the same of a smaller one: times 4 "
+     "where the bytes are 4 times as many. Last, the largest resident sizes of a server and of the worker."},
 };
 
 constexpr const char* begin_mark = "<!-- written by ps-bench, from here: do not edit -->";
@@ -128,6 +132,9 @@ std::string remark(const json& row) {
         "of the others {}",
         detail(row, "checkpoints"), shown(detail(row, "seconds_each"), "s"), detail(row, "server_page_faults_each"),
         detail(row, "iterations_meanwhile"), shown(detail(row, "worst_excess_otherwise_s"), "s"));
+  }
+  if (group == "large") {
+    return fmt::format("{}, {}", shown(detail(row, "server_bytes"), "B"), shown(detail(row, "worker_bytes"), "B"));
   }
   if (group == "memory") {
     return fmt::format("model {}, in flight {}", shown(detail(row, "model_bytes"), "B"),
