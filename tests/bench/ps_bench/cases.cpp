@@ -4,7 +4,9 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <fstream>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "libps/config/job.hpp"
@@ -51,6 +53,17 @@ class OneCore {
  private:
   cpu_set_t before_{};
 };
+
+/// Memory of this machine that is free for new processes.
+std::size_t available_mib() {
+  std::ifstream in("/proc/meminfo");
+  for (std::string line; std::getline(in, line);) {
+    if (line.starts_with("MemAvailable:")) {
+      return std::stoull(line.substr(13)) / 1024;
+    }
+  }
+  return 0;
+}
 
 /// Cases are made one after the other; `scope` says how large each is.
 class Maker {
@@ -414,9 +427,12 @@ class Maker {
       details["worker_bytes"] = result.usage_of("worker").bytes_max;
       return details;
     };
-    const std::size_t largest = 4 * scope_.largest_mib;
+    // All processes together take almost 6 times the model: three of it are at the worker, two at the servers.
+    const std::size_t fits_mib = available_mib() / 6 / 256 * 256;
+    const std::size_t largest = std::max(scope_.largest_mib, std::min(4 * scope_.largest_mib, fits_mib));
     std::string before;
-    for (const std::size_t size_mib : {largest / 4, largest}) {
+    for (const std::size_t size_mib : {scope_.largest_mib, largest}) {
+      const double growth = static_cast<double>(size_mib) / static_cast<double>(scope_.largest_mib);
       const std::string name = fmt::format("large/{} MiB over 4 servers", size_mib);
       ClusterCase wanted = cluster(size_mib * mib / sizeof(float), 4, 1, 1, "ipc", scope_.brief ? 6 : 3);
       add(name, before.empty() ? std::vector<std::string>{} : std::vector{before}, [=](const Round& round) -> Readings {
@@ -426,8 +442,8 @@ class Maker {
         }
         Reading reading{name, "s", median(joined(result->seconds())), "", 0, {}, room(*result, {{"mib", size_mib}})};
         if (!before.empty()) {
-          reading.beside = before + " x 4";
-          reading.yardstick = 4 * round.values.at(before);
+          reading.beside = fmt::format("{} x {:.3g}", before, growth);
+          reading.yardstick = growth * round.values.at(before);
           reading.target = at_most(linear);
         }
         return std::vector{reading};

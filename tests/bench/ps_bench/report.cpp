@@ -73,8 +73,9 @@ constexpr Group groups[] = {
      "`servers` and `workers`: a model of 1 MiB in blocks of 4 KiB. `blocks`: a model of 1 MiB in about so many."},
     {"large", "The largest",
      "A dense model over 4 servers, and a table of rows of width 1 on one, of which an iteration pulls and pushes so "
-     "many; one worker, UNIX sockets; the median time of an iteration. Beside them the same of a smaller one: times 4 "
-     "where the bytes are 4 times as many. Last, the largest resident sizes of a server and of the worker."},
+     "many; one worker, UNIX sockets; the median time of an iteration. Beside them the same of a smaller one: times "
+     "the growth where there are more bytes. The dense one has 4 GiB, or what the free memory holds. Last, the largest "
+     "resident sizes of a server and of the worker."},
 };
 
 constexpr const char* begin_mark = "<!-- written by ps-bench, from here: do not edit -->";
