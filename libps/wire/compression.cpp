@@ -96,19 +96,24 @@ struct Threshold {
 /// From the upper bits to the lower ones: how many have these bits, and which of them the count ends in.
 Threshold threshold_of(std::span<const float> values, std::size_t count) {
   constexpr unsigned digits = 11;  // 2048 counters stay in the L1 cache; three times 11 bits are all
+  constexpr std::uint32_t mask = (1U << digits) - 1;
   std::uint32_t prefix = 0;
   for (const unsigned shift : {2 * digits, digits, 0U}) {
-    std::array<std::uint32_t, 1U << digits> counters{};
+    // Two sets in turn: else each of many equal elements waits for the one before.
+    std::array<std::array<std::uint32_t, mask + 1>, 2> counters{};
     const std::uint32_t known = shift == 2 * digits ? 0U : ~0U << (shift + digits);
-    for (const float value : values) {
-      const std::uint32_t magnitude = magnitude_of(value);
-      counters[(magnitude >> shift) & (counters.size() - 1)] += (magnitude & known) == prefix ? 1U : 0U;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const std::uint32_t magnitude = magnitude_of(values[i]);
+      if ((magnitude & known) == prefix) {
+        ++counters[i % 2][(magnitude >> shift) & mask];
+      }
     }
-    std::size_t digit = counters.size() - 1;
-    while (counters[digit] < count) {
-      count -= counters[digit--];
+    std::uint32_t digit = mask;
+    const auto having = [&] { return std::size_t{counters[0][digit]} + counters[1][digit]; };
+    for (; having() < count; --digit) {
+      count -= having();
     }
-    prefix |= static_cast<std::uint32_t>(digit) << shift;
+    prefix |= digit << shift;
   }
   return {prefix, count};
 }
@@ -165,21 +170,27 @@ std::size_t word_bytes(Encoding encoding) {
   return encoding == Encoding::float16 || encoding == Encoding::bfloat16 ? 2 : 4;
 }
 
-template <std::size_t word>
+/// `Word`: an unsigned integer.
+template <class Word>
 void shuffle_words(const std::byte* from, std::size_t count, std::byte* to) {
-  for (std::size_t byte = 0; byte < word; ++byte) {
-    for (std::size_t i = 0; i < count; ++i) {
-      to[byte * count + i] = from[i * word + byte];
+  for (std::size_t i = 0; i < count; ++i) {
+    Word word = 0;
+    std::memcpy(&word, from + i * sizeof word, sizeof word);
+    for (std::size_t byte = 0; byte < sizeof word; ++byte) {
+      to[byte * count + i] = static_cast<std::byte>(word >> (8 * byte));
     }
   }
 }
 
-template <std::size_t word>
+template <class Word>
 void unshuffle_words(const std::byte* from, std::size_t count, std::byte* to) {
   for (std::size_t i = 0; i < count; ++i) {
-    for (std::size_t byte = 0; byte < word; ++byte) {
-      to[i * word + byte] = from[byte * count + i];
+    std::uint32_t word = 0;
+    for (std::size_t byte = 0; byte < sizeof(Word); ++byte) {
+      word |= static_cast<std::uint32_t>(from[byte * count + i]) << (8 * byte);
     }
+    const auto narrow = static_cast<Word>(word);
+    std::memcpy(to + i * sizeof narrow, &narrow, sizeof narrow);
   }
 }
 
@@ -279,8 +290,8 @@ PayloadCoder::Encoded PayloadCoder::encode(std::span<const std::span<const float
   }
   if (pack && bytes > 1) {
     shuffled_.resize(std::max(shuffled_.size(), bytes));
-    word_bytes(encoding) == 2 ? shuffle_words<2>(bytes_of(values), bytes / 2, shuffled_.data())
-                              : shuffle_words<4>(bytes_of(values), bytes / 4, shuffled_.data());
+    word_bytes(encoding) == 2 ? shuffle_words<std::uint16_t>(bytes_of(values), bytes / 2, shuffled_.data())
+                              : shuffle_words<std::uint32_t>(bytes_of(values), bytes / 4, shuffled_.data());
     Buffer packed = pool_.take(floats_for(bytes_max));
     const int packed_bytes = LZ4_compress_default(reinterpret_cast<const char*>(shuffled_.data()),
                                                   reinterpret_cast<char*>(packed.data()), static_cast<int>(bytes),
@@ -315,8 +326,8 @@ Result<Payload> PayloadCoder::decode(const Payload& payload, PayloadFormat forma
                    std::to_string(bytes_max) + " bytes of words"};
     }
     const auto count = static_cast<std::size_t>(found) / word;
-    word == 2 ? unshuffle_words<2>(shuffled_.data(), count, scratch_.data())
-              : unshuffle_words<4>(shuffled_.data(), count, scratch_.data());
+    word == 2 ? unshuffle_words<std::uint16_t>(shuffled_.data(), count, scratch_.data())
+              : unshuffle_words<std::uint32_t>(shuffled_.data(), count, scratch_.data());
     bytes = std::span<const std::byte>(scratch_).first(static_cast<std::size_t>(found));
   }
   if (format.encoding != Encoding::top_k && bytes.size() != bytes_max) {

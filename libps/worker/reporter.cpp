@@ -10,8 +10,8 @@ namespace {
 
 constexpr Duration flush_interval = std::chrono::milliseconds(50);
 constexpr Duration repeat_interval = std::chrono::seconds(1);
-constexpr Duration traffic_interval =
-    std::chrono::milliseconds(250);  // it changes all the time, and a line is kept of each
+/// Totals change all the time, and a line is kept of each report.
+constexpr Duration traffic_interval = std::chrono::milliseconds(250);
 
 }  // namespace
 
