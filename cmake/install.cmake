@@ -18,7 +18,7 @@ target_include_directories(libps INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_I
 # The same libraries stand in ringpsConfig.cmake.in and ringps.pc.in; the install test links the whole archive, so that
 # it fails when one is missing.
 target_link_libraries(libps INTERFACE
-  cppzmq nlohmann_json::nlohmann_json PkgConfig::CRYPTO spdlog::spdlog SQLite::SQLite3
+  cppzmq nlohmann_json::nlohmann_json PkgConfig::CRYPTO PkgConfig::LZ4 spdlog::spdlog SQLite::SQLite3
   Threads::Threads yaml-cpp ZLIB::ZLIB)
 
 install(TARGETS libps EXPORT ringps ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})

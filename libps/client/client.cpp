@@ -161,6 +161,10 @@ std::vector<std::uint64_t> Client::staleness() const {
   return connection_->core.staleness();
 }
 
+const Traffic& Client::traffic() const {
+  return connection_->core.traffic();
+}
+
 void Client::report(Progress progress) {
   connection_->link.send(std::move(progress));
 }

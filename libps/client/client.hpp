@@ -65,6 +65,8 @@ class Client {
   /// Of this life, in asynchronous modes: how many gradients were computed from weights that lacked 0, 1, 2 …
   /// iterations of some slice.
   std::vector<std::uint64_t> staleness() const;
+  /// Of this life: what the gradients that were sent and the weights that came took.
+  const Traffic& traffic() const;
 
   /// Sends a report to the coordinator, once.
   void report(Progress progress);

@@ -280,6 +280,33 @@ struct OptimizerConfig {
   friend bool operator==(const OptimizerConfig&, const OptimizerConfig&) = default;
 };
 
+struct CompressionConfig {
+  enum class Gradients : std::uint8_t { float32, float16, bfloat16, top_k };
+  enum class Weights : std::uint8_t { float32, float16, bfloat16 };
+
+  Gradients gradients = Gradients::float32;
+  double keep = 0.01;
+  Weights weights = Weights::float32;
+  bool lz4 = false;
+
+  /// Whether training takes another course with it than without.
+  bool is_lossy() const { return gradients != Gradients::float32 || weights != Weights::float32; }
+
+  static constexpr auto fields() {
+    using S = CompressionConfig;
+    return std::tuple{
+        schema::shared(
+            "gradients", &S::gradients,
+            "how workers send them; top_k: of each block the largest elements, and what is not sent is added "
+            "to the next gradient; with consistency ssp or asp only"),
+        schema::shared("keep", &S::keep, {1e-6, 1.0}, "of each block's elements, the share that is sent; top_k only"),
+        schema::shared("weights", &S::weights, "how servers send them"),
+        schema::shared("lz4", &S::lz4, "whether both are packed as well, which changes no bit of the result"),
+    };
+  }
+  friend bool operator==(const CompressionConfig&, const CompressionConfig&) = default;
+};
+
 struct TrainConfig {
   using Consistency = ringps::Consistency;
 
@@ -291,6 +318,7 @@ struct TrainConfig {
   std::uint64_t staleness = 0;
   std::uint64_t refresh_interval = 1;
   bool speculate = false;
+  CompressionConfig compression;
 
   static constexpr auto fields() {
     using S = TrainConfig;
@@ -311,6 +339,8 @@ struct TrainConfig {
                        "iterations between two moments at which workers take new weights"),
         schema::shared("speculate", &S::speculate,
                        "whether a worker that has nothing to do computes a slow one's slice as well"),
+        schema::section("compression", &S::compression,
+                        "of what workers and servers send each other of tensors; servers hold float32 all the same"),
     };
   }
   friend bool operator==(const TrainConfig&, const TrainConfig&) = default;
@@ -354,10 +384,14 @@ struct CheckpointConfig {
 
 struct VerifyConfig {
   bool fault_free = false;
+  bool uncompressed = false;
 
   static constexpr auto fields() {
     return std::tuple{schema::local("fault_free", &VerifyConfig::fault_free,
-                                    "run again without the faults and compare the weights bit for bit")};
+                                    "run again without the faults and compare the weights bit for bit"),
+                      schema::local("uncompressed", &VerifyConfig::uncompressed,
+                                    "where train.compression is lossy: run again without it and without the faults, "
+                                    "and say what it costs in accuracy")};
   }
   friend bool operator==(const VerifyConfig&, const VerifyConfig&) = default;
 };
@@ -450,6 +484,16 @@ constexpr auto names(ClusterConfig::Restart) {
 constexpr auto names(ClusterConfig::OnDataLoss) {
   using enum ClusterConfig::OnDataLoss;
   return schema::Names<ClusterConfig::OnDataLoss, 2>{{{"rollback", rollback}, {"stop", stop}}};
+}
+constexpr auto names(CompressionConfig::Gradients) {
+  using enum CompressionConfig::Gradients;
+  return schema::Names<CompressionConfig::Gradients, 4>{
+      {{"float32", float32}, {"float16", float16}, {"bfloat16", bfloat16}, {"top_k", top_k}}};
+}
+constexpr auto names(CompressionConfig::Weights) {
+  using enum CompressionConfig::Weights;
+  return schema::Names<CompressionConfig::Weights, 3>{
+      {{"float32", float32}, {"float16", float16}, {"bfloat16", bfloat16}}};
 }
 constexpr auto names(OptimizerKind) {
   using enum OptimizerKind;

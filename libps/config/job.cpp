@@ -86,6 +86,26 @@ RatingSpec rating_spec(const Config& config) {
           .test_samples = config.data.test_samples};
 }
 
+namespace {
+
+Compression compression_of(const CompressionConfig& config) {
+  using Gradients = CompressionConfig::Gradients;
+  using Weights = CompressionConfig::Weights;
+  Compression compression;
+  compression.gradients = config.gradients == Gradients::float16    ? Encoding::float16
+                          : config.gradients == Gradients::bfloat16 ? Encoding::bfloat16
+                          : config.gradients == Gradients::top_k    ? Encoding::top_k
+                                                                    : Encoding::float32;
+  compression.weights = config.weights == Weights::float16    ? Encoding::float16
+                        : config.weights == Weights::bfloat16 ? Encoding::bfloat16
+                                                              : Encoding::float32;
+  compression.keep = config.keep;
+  compression.lz4 = config.lz4;
+  return compression;
+}
+
+}  // namespace
+
 JobSpec make_job(const Config& config, std::vector<TensorSpec> tensors) {
   using std::chrono::milliseconds;
   check(config.train.slices > 0, "make_job needs a configuration that has been loaded, which sets train.slices");
@@ -127,6 +147,7 @@ JobSpec make_job(const Config& config, std::vector<TensorSpec> tensors) {
                     .decay_factor = optimizer.decay_factor,
                     .final_factor = optimizer.final_factor,
                     .iterations = config.train.iterations},
+      .compression = compression_of(config.train.compression),
       .checkpoint = {.interval = config.checkpoint.interval,
                      .min_gap = milliseconds(config.checkpoint.min_gap_ms),
                      .wait = config.checkpoint.wait,

@@ -275,6 +275,41 @@ void check_speculation(const TrainConfig& train, Report& report) {
   }
 }
 
+void check_compression(const Config& config, Report& report) {
+  const CompressionConfig& compression = config.train.compression;
+  const bool top_k = compression.gradients == CompressionConfig::Gradients::top_k;
+  if (all_sound(report, {"train.compression.gradients", "train.consistency"}) && top_k &&
+      config.train.consistency == Consistency::bsp) {
+    report.problem("train.compression.gradients",
+                   "not possible with train.consistency: bsp, which promises the same bits whatever fails: top_k "
+                   "depends on what a worker has not sent yet, and that is lost with it; use train.consistency: ssp "
+                   "(staleness 0 waits for all slices as well), or another encoding");
+  }
+  if (all_sound(report, {"train.compression.gradients", "train.compression.keep"}) && !top_k &&
+      compression.keep != CompressionConfig{}.keep) {
+    report.problem("train.compression.keep",
+                   fmt::format("only top_k leaves elements out: remove it, or change train.compression.gradients, "
+                               "which is {}, to top_k",
+                               schema::name_of(compression.gradients)));
+  }
+  if (all_sound(report, {"train.compression.gradients", "train.compression.weights"}) && config.verify.uncompressed &&
+      !compression.is_lossy()) {
+    report.problem("verify.uncompressed",
+                   "nothing is lost with train.compression as it is, so there is nothing to compare: remove it, or set "
+                   "train.compression.gradients or weights");
+  }
+  const ModelConfig& model = config.model;
+  const bool only_tables = model.kind == ModelKind::factorization_machine ||
+                           model.kind == ModelKind::matrix_factorization ||
+                           (model.kind == ModelKind::custom && model.tensors.empty() && !model.tables.empty());
+  if (report.sound("model.kind") && only_tables && (compression.is_lossy() || compression.lz4)) {
+    report.problem("train.compression",
+                   fmt::format("what a model.kind of {} learns lies in tables, whose rows are sent as they are; "
+                               "compression is for tensors: remove it",
+                               schema::name_of(model.kind)));
+  }
+}
+
 void check_worker_scope(const Config& config, Report& report) {
   if (!report.sound("cluster.worker_scope") || config.cluster.worker_scope != WorkerScope::server) {
     return;
@@ -319,6 +354,7 @@ void check_rules(const Config& config, Report& report) {
   check_min_workers(config.cluster, report);
   check_optimizer(config.train.optimizer, report);
   check_speculation(config.train, report);
+  check_compression(config, report);
   check_worker_scope(config, report);
   check_faults(config, report);
 }

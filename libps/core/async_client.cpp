@@ -14,7 +14,11 @@ constexpr Duration patience_max = std::chrono::seconds(8);
 }  // namespace
 
 AsyncClientCore::AsyncClientCore(const JobSpec& job, WorkerId id, Incarnation incarnation)
-    : job_(job), id_(std::move(id)), incarnation_(incarnation), table_(job.tensors, job.block_elements) {}
+    : job_(job),
+      id_(std::move(id)),
+      incarnation_(incarnation),
+      table_(job.tensors, job.block_elements),
+      codec_(job.compression, table_) {}
 
 // ---- views ----------------------------------------------------------------------------------------------------------
 
@@ -70,20 +74,8 @@ void AsyncClientCore::resume(Time now, SliceId id, const Slice& slice, Effects& 
       request(now, id, p, Pull{bound, true, part.runs}, {}, effects);
       continue;
     }
-    auto together = std::make_shared<Floats>();
-    Payload payload;
-    if (part.spans.size() == 1) {  // in place
-      const auto bytes = std::as_bytes(std::span(*slice.gradient).subspan(part.spans.front().offset, part.elements));
-      payload = Payload(slice.gradient, bytes);
-    } else {
-      together->reserve(part.elements);
-      for (const Span& span : part.spans) {
-        const auto first = slice.gradient->begin() + static_cast<std::ptrdiff_t>(span.offset);
-        together->insert(together->end(), first, first + static_cast<std::ptrdiff_t>(span.elements));
-      }
-      payload = Payload::of(std::shared_ptr<const Floats>(std::move(together)));
-    }
-    request(now, id, p, PushPull{slice.clock.next(), id, part.runs}, std::move(payload), effects);
+    auto [payload, format] = codec_.gradient(part, slice.gradient);
+    request(now, id, p, PushPull{slice.clock.next(), id, part.runs, format}, std::move(payload), effects);
   }
 }
 
@@ -97,13 +89,18 @@ void AsyncClientCore::start_over(Time now, Effects& effects) {
 
 // ---- weights --------------------------------------------------------------------------------------------------------
 
-AsyncClientCore::Fetch AsyncClientCore::new_fetch() {
+const std::shared_ptr<Floats>& AsyncClientCore::free_buffer() {
   auto free = std::find_if(buffers_.begin(), buffers_.end(), [](const auto& buffer) { return is_sole_owner(buffer); });
   if (free == buffers_.end()) {
     buffers_.push_back(std::make_shared<Floats>(table_.flat_elements(), 0.0F));
     free = std::prev(buffers_.end());
   }
-  return {*free, std::vector<std::uint8_t>(table_.size(), 0), std::vector<Iteration>(job_.slices, newest_version)};
+  return *free;
+}
+
+AsyncClientCore::Fetch AsyncClientCore::new_fetch() {
+  return {free_buffer(), std::vector<std::uint8_t>(table_.size(), 0),
+          std::vector<Iteration>(job_.slices, newest_version)};
 }
 
 bool AsyncClientCore::has(const Fetch& fetch, const Part& part) const {
@@ -149,6 +146,9 @@ void AsyncClientCore::on_joint(Time now, Effects& effects) {
     slice.clock = fetch.clocks[id.value];
     if (slice.clock == job_.iterations) {
       continue;
+    }
+    if (job_.compression.gradients == Encoding::top_k && slice.clock.value > 0) {
+      codec_.count_lost_residual();  // whoever had the slice before, it is gone with them, or with what was undone
     }
     if (may_compute(slice.clock, floor)) {
       slice.weights = fetch.values;
@@ -217,6 +217,20 @@ std::optional<AsyncClientCore::Task> AsyncClientCore::next_task() const {
   return task;
 }
 
+/// What all blocks are to get of a gradient, however often it is sent: its largest elements and those of the residual,
+/// or all of it. Once for each gradient, for what is not sent is in the residual then.
+std::shared_ptr<const Floats> AsyncClientCore::to_send(Slice& slice, std::shared_ptr<const Floats> gradient) {
+  if (job_.compression.gradients != Encoding::top_k) {
+    return gradient;
+  }
+  if (!slice.residual) {
+    slice.residual.emplace(table_.flat_elements(), 0.0F);
+  }
+  std::shared_ptr<Floats> kept = free_buffer();
+  codec_.keep_largest(*gradient, *slice.residual, *kept);
+  return kept;
+}
+
 void AsyncClientCore::contribute(Time now, const Task& task, std::shared_ptr<const Floats> gradient, Effects& effects) {
   const auto at = slices_.find(task.slice);
   if (at == slices_.end() || at->second.weights != task.weights || at->second.clock.next() != task.iteration) {
@@ -228,7 +242,7 @@ void AsyncClientCore::contribute(Time now, const Task& task, std::shared_ptr<con
   staleness_.resize(std::max(staleness_.size(), lacked + 1), 0);
   ++staleness_[lacked];
   slice.weights = nullptr;
-  slice.gradient = std::move(gradient);
+  slice.gradient = to_send(slice, std::move(gradient));
   slice.fetch = new_fetch();
   resume(now, task.slice, slice, effects);
 }
@@ -244,7 +258,10 @@ void AsyncClientCore::request(Time now, std::optional<SliceId> slice, std::size_
   send(last_request_, at->second, effects);
 }
 
-void AsyncClientCore::send(RequestId id, const Request& request, Effects& effects) const {
+void AsyncClientCore::send(RequestId id, const Request& request, Effects& effects) {
+  if (std::holds_alternative<PushPull>(request.body)) {
+    codec_.count_gradient(parts_[request.part], request.payload.size());
+  }
   Message message{
       {job_.cluster, Role::worker, id_.value, incarnation_, view_.epoch, id}, request.body, request.payload};
   effects.emplace_back(Send{parts_[request.part].server, std::move(message)});
@@ -267,13 +284,13 @@ void AsyncClientCore::on_message(Time now, Message message, Effects& effects) {
   if (const auto* refused = std::get_if<Refused>(&message.body)) {
     on_refused(now, *refused, envelope.sender, effects);
   } else if (const auto* values = std::get_if<Values>(&message.body)) {
-    if (message.payload.size() != parts_[at->second.part].elements * sizeof(float) ||
-        values->clocks.size() != job_.slices) {
+    const auto payload = codec_.values(parts_[at->second.part], values->format, message.payload);
+    if (!payload || values->clocks.size() != job_.slices) {
       return;  // not what was asked for; the request is repeated
     }
     const Request answered = std::move(at->second);
     requests_.erase(at);
-    on_values(now, answered, *values, message.payload, effects);
+    on_values(now, answered, *values, *payload, effects);
   }
 }
 

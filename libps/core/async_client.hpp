@@ -47,6 +47,7 @@ class AsyncClientCore {
   /// How many gradients have been computed from weights that lacked 0, 1, 2 … iterations of some slice; the last number
   /// that is counted stands for all larger ones too.
   const std::vector<std::uint64_t>& staleness() const { return staleness_; }
+  const Traffic& traffic() const { return codec_.traffic(); }
 
  private:
   using Part = ServerPart;
@@ -63,6 +64,7 @@ class AsyncClientCore {
     std::shared_ptr<const Floats> weights;   ///< what to compute the next gradient from
     Iteration floor;                         ///< what they contain of every slice
     std::shared_ptr<const Floats> gradient;  ///< of clock + 1; null: new weights are awaited for nothing but the bound
+    std::optional<Floats> residual;          ///< of top_k: what gradients up to `gradient` have left unsent
     Fetch fetch;
   };
   struct Request {
@@ -85,10 +87,12 @@ class AsyncClientCore {
   void on_refused(Time now, const Refused& refused, const std::string& by, Effects& effects);
   Iteration own_iteration() const;
   bool may_compute(Iteration clock, Iteration floor) const;
+  std::shared_ptr<const Floats> to_send(Slice& slice, std::shared_ptr<const Floats> gradient);
+  const std::shared_ptr<Floats>& free_buffer();
   Fetch new_fetch();
   bool has(const Fetch& fetch, const Part& part) const;
   void request(Time now, std::optional<SliceId> slice, std::size_t part, Body body, Payload payload, Effects& effects);
-  void send(RequestId id, const Request& request, Effects& effects) const;
+  void send(RequestId id, const Request& request, Effects& effects);
 
   // Constant after construction.
   const JobSpec& job_;
@@ -112,6 +116,7 @@ class AsyncClientCore {
   std::vector<std::uint64_t> staleness_;
   std::vector<std::shared_ptr<Floats>> buffers_;  ///< written again once nobody else holds them
 
+  PartCodec codec_;
   std::map<RequestId, Request> requests_;  ///< unanswered
   RequestId last_request_;
 };

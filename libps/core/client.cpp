@@ -17,21 +17,6 @@ Duration race_patience(Duration usual) {
   return std::max<Duration>(usual, std::chrono::milliseconds(10));
 }
 
-/// The bytes of a part of `flat`: in place where they lie together, else copied together.
-template <class Spans>
-Payload gather(const Spans& spans, std::size_t elements, const std::shared_ptr<const Floats>& flat, BufferPool& pool) {
-  if (spans.size() == 1) {
-    return Payload(flat, std::as_bytes(std::span(*flat).subspan(spans.front().offset, elements)));
-  }
-  Buffer together = pool.take(elements);
-  float* to = together.data();
-  for (const auto& span : spans) {
-    to = std::copy_n(flat->data() + span.offset, span.elements, to);
-  }
-  pool.give_back(together);
-  return Payload::of(std::move(together), elements);
-}
-
 template <class Spans>
 void scatter(const Spans& spans, const Payload& payload, Floats& flat) {
   const std::byte* from = payload.data();
@@ -48,7 +33,8 @@ ClientCore::ClientCore(const JobSpec& job, WorkerId id, Incarnation incarnation)
       id_(std::move(id)),
       incarnation_(incarnation),
       table_(job.tensors, job.block_elements, job.tables),
-      block_arrived_(table_.size(), 0) {}
+      block_arrived_(table_.size(), 0),
+      codec_(job.compression, table_) {}
 
 // ---- views ----------------------------------------------------------------------------------------------------------
 
@@ -313,12 +299,12 @@ void ClientCore::send_slice(Time now, SliceId slice, const std::shared_ptr<const
     if (part.arrived || part.rows || !contributes_to(part, slice)) {
       continue;
     }
-    Payload payload = gather(part.spans, part.elements, gradient, gathered_);
+    auto [payload, format] = codec_.gradient(part, gradient);
     // One answer with values per part is enough: that to the first of our slices.
     if (wants_values(iteration) && slice == first_contributor(part)) {
-      request(now, p, PushPull{iteration, slice, part.runs}, std::move(payload), effects);
+      request(now, p, PushPull{iteration, slice, part.runs, format}, std::move(payload), effects);
     } else {
-      request(now, p, Push{iteration, slice, part.runs}, std::move(payload), effects);
+      request(now, p, Push{iteration, slice, part.runs, format}, std::move(payload), effects);
     }
   }
   if (const SliceRows* rows = rows_of(slice, iteration)) {
@@ -362,7 +348,10 @@ ClientCore::Request& ClientCore::request(Time now, std::size_t part, Body body, 
   return at->second;
 }
 
-void ClientCore::send(RequestId id, const Request& request, Effects& effects) const {
+void ClientCore::send(RequestId id, const Request& request, Effects& effects) {
+  if (std::holds_alternative<PushPull>(request.body) || std::holds_alternative<Push>(request.body)) {
+    codec_.count_gradient(parts_[request.part], request.payload.size());
+  }
   Message message{
       {job_.cluster, Role::worker, id_.value, incarnation_, view_.epoch, id}, request.body, request.payload};
   effects.emplace_back(Send{parts_[request.part].server, std::move(message)});
@@ -397,15 +386,16 @@ void ClientCore::on_message(Time now, const Message& message, Effects& effects) 
       requests_.erase(at);
     }
   } else if (const auto* values = std::get_if<Values>(&message.body)) {
-    if (message.payload.size() != parts_[part].elements * sizeof(float)) {
+    const auto payload = codec_.values(parts_[part], values->format, message.payload);
+    if (!payload) {
       return;  // not what was asked for; the request is repeated
     }
     if (phase_ == Phase::training && follows(at->second)) {
-      on_followed(now, at->second, values->iteration, message.payload, effects);
+      on_followed(now, at->second, values->iteration, *payload, effects);
       return;
     }
     requests_.erase(at);
-    on_arrived(now, part, values->iteration, message.payload, effects);
+    on_arrived(now, part, values->iteration, *payload, effects);
   } else if (const auto* ack = std::get_if<Ack>(&message.body)) {
     if (std::holds_alternative<PushRows>(at->second.body)) {
       const std::vector<BlockId> blocks = std::move(at->second.blocks);

@@ -15,9 +15,9 @@
 #include <vector>
 
 #include "libps/base/aligned.hpp"
-#include "libps/base/buffer_pool.hpp"
 #include "libps/base/time.hpp"
 #include "libps/core/job.hpp"
+#include "libps/core/part_codec.hpp"
 #include "libps/core/parts.hpp"
 #include "libps/core/row_batch.hpp"
 #include "libps/ring/layout.hpp"
@@ -88,6 +88,7 @@ class ClientCore {
   std::string waiting_for() const;
   const BlockTable& table() const { return table_; }
   const View& view() const { return view_; }
+  const Traffic& traffic() const { return codec_.traffic(); }
 
  private:
   enum class Phase : std::uint8_t {
@@ -141,7 +142,7 @@ class ClientCore {
   void ask_for_race(Time now, Effects& effects);
   void on_missing(const Missing& missing);
   Request& request(Time now, std::size_t part, Body body, Payload payload, Effects& effects);
-  void send(RequestId id, const Request& request, Effects& effects) const;
+  void send(RequestId id, const Request& request, Effects& effects);
   void renew_next();
   bool all_arrived() const;
   bool wants_values(Iteration version) const;
@@ -177,7 +178,7 @@ class ClientCore {
   RequestId race_request_;       ///< 0: none under way
   std::optional<SliceId> race_;  ///< another worker's slice that this one computes too
 
-  BufferPool gathered_;  ///< parts of gradients, to be written again once they have been sent
+  PartCodec codec_;
   std::pmr::map<RequestId, Request> requests_{&nodes_};  ///< unanswered
   RequestId last_request_;
 };

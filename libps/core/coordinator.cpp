@@ -143,6 +143,7 @@ void Coordinator::on_message(Time now, const Route& from, const Message& message
           on_checkpoint_missed(now, body, effects);
         } else if constexpr (std::is_same_v<T, Progress>) {
           note_staleness(envelope, body.staleness, effects);
+          note_traffic(envelope, body.traffic, effects);
           on_progress(now, body, effects);
         } else if constexpr (std::is_same_v<T, Failed>) {
           send(from, envelope.request, Ack{}, effects);
@@ -367,6 +368,19 @@ void Coordinator::note_staleness(const Envelope& worker, const std::vector<std::
   }
   known = staleness;
   effects.push_back(Record{{view_.restore.epoch, view_.epoch, {}, {}, known}, worker.sender, worker.incarnation});
+}
+
+/// Totals only grow, too.
+void Coordinator::note_traffic(const Envelope& worker, const Traffic& traffic, Effects& effects) {
+  if (traffic == Traffic{}) {  // nothing new
+    return;
+  }
+  Traffic& known = traffic_[{worker.sender, worker.incarnation}];
+  if (traffic.gradients < known.gradients || traffic.weights < known.weights || traffic == known) {
+    return;
+  }
+  known = traffic;
+  effects.push_back(Record{{view_.restore.epoch, view_.epoch, {}, {}, {}, known}, worker.sender, worker.incarnation});
 }
 
 void Coordinator::count_evaluations() {

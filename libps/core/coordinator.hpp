@@ -48,7 +48,7 @@ class Coordinator {
   };
   struct Record {  ///< measurements of a worker, for the run's metrics
     Progress progress;
-    std::string worker{};  ///< whose `progress.staleness` it is, if it is that
+    std::string worker{};  ///< whose `progress.staleness` or `progress.traffic` it is, if it is that
     Incarnation incarnation{};
   };
   struct Log {
@@ -156,6 +156,7 @@ class Coordinator {
   void on_checkpoint_missed(Time now, const CheckpointMissed& missed, Effects& effects);
   void on_progress(Time now, const Progress& progress, Effects& effects);
   void note_staleness(const Envelope& worker, const std::vector<std::uint64_t>& staleness, Effects& effects);
+  void note_traffic(const Envelope& worker, const Traffic& traffic, Effects& effects);
   void on_control(Time now, const Route& from, const Message& message, Effects& effects);
   void on_launcher(Time now, std::uint64_t orders_done, Effects& effects);
   void on_order(Time now, const Route& from, const Message& message, LauncherOrder order, Effects& effects);
@@ -245,6 +246,7 @@ class Coordinator {
   std::optional<EvaluationReport> newest_evaluation_;
   /// Asynchronous modes: Progress::staleness of every life of a worker that this life of the coordinator has heard of.
   std::map<std::pair<std::string, Incarnation>, std::vector<std::uint64_t>> staleness_;
+  std::map<std::pair<std::string, Incarnation>, Traffic> traffic_;  ///< the same of Progress::traffic
   std::optional<Time> last_committed_at_;  ///< when the last iteration's checkpoint was committed
 };
 

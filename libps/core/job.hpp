@@ -10,6 +10,7 @@
 #include "libps/base/time.hpp"
 #include "libps/base/types.hpp"
 #include "libps/optim/optimizer.hpp"
+#include "libps/wire/encoding.hpp"
 
 namespace ringps {
 
@@ -66,6 +67,7 @@ struct JobSpec {
 
   Iteration iterations{1};  ///< the last one
   OptimizerSpec optimizer;
+  Compression compression;
   CheckpointRule checkpoint;
   std::uint64_t evaluate_interval = 0;  ///< iterations; 0: never
 

@@ -19,7 +19,8 @@ Shard::Shard(const JobSpec& job, ServerId id, Incarnation incarnation)
       id_(std::move(id)),
       incarnation_(incarnation),
       table_(job.tensors, job.block_elements, job.tables),
-      scale_(reduction_scale(job)) {
+      scale_(reduction_scale(job)),
+      coder_(job.compression.keep) {
   slot_of_slice_.assign(job_.slices, none);
   for (std::uint32_t s = 0; s < job_.slices; ++s) {
     if (contributes(job_, SliceId{s}, id_.value)) {
@@ -92,6 +93,7 @@ void Shard::take_places(const Placement& placement) {
   };
   owned_.clear();
   gathered_ = {};
+  encoded_ = {};
   spare_.clear();
   for (std::uint32_t b = 0; b < table_.size(); ++b) {
     const BlockId id{b};

@@ -14,8 +14,8 @@
 //
 // This header is longer than others because the whole state of a shard stands here. shard.cpp: views and restores;
 // shard_requests.cpp: requests of workers; shard_blocks.cpp: versions, checkpoints, answers; shard_replicas.cpp: what
-// goes between servers, shard_as_replica.cpp: the other end of it; shard_async.cpp: what is different in asynchronous
-// modes.
+// goes between servers, shard_as_replica.cpp: the other end of it; shard_formats.cpp: payloads that are
+// compressed; shard_async.cpp: what is different in asynchronous modes.
 #pragma once
 
 #include <array>
@@ -39,6 +39,7 @@
 #include "libps/ring/layout.hpp"
 #include "libps/ring/view.hpp"
 #include "libps/rows/row_block.hpp"
+#include "libps/wire/compression.hpp"
 #include "libps/wire/messages.hpp"
 
 namespace ringps {
@@ -268,8 +269,8 @@ class Shard {
               const Message& message, Effects& effects);
   enum class Parts : std::uint8_t { values, ids };
   bool cut(const Payload& payload, Parts parts, const std::vector<Local>& blocks);
-  bool payload_is_finite(const Route& from, const Message& message, Iteration iteration, SliceId slice,
-                         const std::vector<Local>& blocks, Effects& effects);
+  bool payload_is_finite(const Route& from, const Message& message, const Payload& payload, Iteration iteration,
+                         SliceId slice, const std::vector<Local>& blocks, Effects& effects);
   void count(const std::vector<Local>& blocks, const std::vector<const std::byte*>& parts, std::uint32_t slot,
              const Payload& payload, Iteration iteration, Effects& effects);
   void let_go(Contribution& contribution);
@@ -304,6 +305,12 @@ class Shard {
   Payload gather_rows(const Waiter& waiter) const;
   void reply(const Route& to, RequestId request, Body body, Payload payload, Effects& effects) const;
   void refuse(const Route& to, RequestId request, RefusalReason reason, std::string text, Effects& effects);
+
+  // shard_formats.cpp
+  std::optional<Payload> plain_values(const Route& from, const Message& message, PayloadFormat format,
+                                      Effects& effects);
+  PayloadCoder::Encoded encoded(const Payload& values);
+  const PayloadCoder::Encoded& encoded(const Waiter& waiter);
 
   // shard_async.cpp
   std::size_t clock_floats() const { return job_.asynchronous() ? slices_.size() * floats_per_clock : 0; }
@@ -428,6 +435,13 @@ class Shard {
     std::vector<BlockRun> runs;
     Payload payload;
   } gathered_;
+  PayloadCoder coder_;
+  std::vector<std::uint32_t> sizes_;  ///< of the blocks of the payload that is decoded
+  struct {
+    Iteration iteration;
+    std::vector<BlockRun> runs;
+    PayloadCoder::Encoded answer;
+  } encoded_;  ///< the last compressed answer, as gathered_
 };
 
 }  // namespace ringps

@@ -91,9 +91,16 @@ void Shard::answer_newest(const Waiter& waiter, Effects& effects) {
     }
     elements += table_[blocks_[local].id].elements;
   }
+  const auto reply_with = [&](Payload payload) {
+    if (job_.compression.of_weights()) {
+      PayloadCoder::Encoded answer = encoded(payload);
+      values.format = answer.format;
+      payload = std::move(answer.payload);
+    }
+    reply(waiter.from, waiter.request, std::move(values), std::move(payload), effects);
+  };
   if (waiter.blocks.size() == 1) {  // no copy
-    const BlockBuffer& buffer = committed_buffer(blocks_[waiter.blocks.front()]);
-    reply(waiter.from, waiter.request, std::move(values), Payload::of(buffer, elements), effects);
+    reply_with(Payload::of(committed_buffer(blocks_[waiter.blocks.front()]), elements));
     return;
   }
   Buffer together(elements);
@@ -103,7 +110,7 @@ void Shard::answer_newest(const Waiter& waiter, Effects& effects) {
     std::memcpy(at, committed_buffer(blocks_[local]).data(), count * sizeof(float));
     at += count;
   }
-  reply(waiter.from, waiter.request, std::move(values), Payload::of(together, elements), effects);
+  reply_with(Payload::of(together, elements));
 }
 
 std::string Shard::slowest_slice(const Block& block) const {

@@ -307,6 +307,11 @@ bool Shard::answer(const Waiter& waiter, Effects& effects) {
            "version " + std::to_string(waiter.iteration.value) + " is no longer kept", effects);
     return false;
   }
+  if (waiter.ids.empty() && job_.compression.of_weights()) {
+    const auto& [payload, format] = encoded(waiter);
+    reply(waiter.from, waiter.request, Values{waiter.iteration, {}, format}, payload, effects);
+    return true;
+  }
   reply(waiter.from, waiter.request, Values{waiter.iteration},
         waiter.ids.empty() ? gather(waiter) : gather_rows(waiter), effects);
   return true;

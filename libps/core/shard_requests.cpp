@@ -178,10 +178,20 @@ void Shard::on_contribution(const Route& from, const Message& message, const Req
   if (!locate(request.runs, wanted, located_, from, message, effects)) {
     return;
   }
+  std::optional<Payload> decoded;  // behind here everything is float32
+  if constexpr (wanted == Wanted::tensors) {
+    if (job_.compression.of_gradients() || !request.format.is_plain()) {
+      decoded = plain_values(from, message, request.format, effects);
+      if (!decoded) {
+        return;
+      }
+    }
+  }
+  const Payload& payload = decoded ? *decoded : message.payload;
   const RequestId id = message.envelope.request;
-  if (!cut(message.payload, Parts::values, located_)) {
+  if (!cut(payload, Parts::values, located_)) {
     refuse(from, id, RefusalReason::malformed,
-           "a payload of " + std::to_string(message.payload.size()) + " bytes is not one of these " +
+           "a payload of " + std::to_string(payload.size()) + " bytes is not one of these " +
                std::to_string(located_.size()) + " blocks",
            effects);
     return;
@@ -200,19 +210,19 @@ void Shard::on_contribution(const Route& from, const Message& message, const Req
            effects);
     return;
   }
-  if (!payload_is_finite(from, message, request.iteration, request.slice, located_, effects)) {
+  if (!payload_is_finite(from, message, payload, request.iteration, request.slice, located_, effects)) {
     return;
   }
   // Applying may answer others, who have their own lists: these stay as they are.
-  count(located_, parts_, slot_of_slice_[request.slice.value], message.payload, request.iteration, effects);
+  count(located_, parts_, slot_of_slice_[request.slice.value], payload, request.iteration, effects);
   Waiter waiter = waiter_of(from, message.envelope, request.iteration, request.runs);
   waiter.want_values = want_values;
   waiter.slot = slot_of_slice_[request.slice.value];
   wait(std::move(waiter), effects);
 }
 
-bool Shard::payload_is_finite(const Route& from, const Message& message, Iteration iteration, SliceId slice,
-                              const std::vector<Local>& blocks, Effects& effects) {
+bool Shard::payload_is_finite(const Route& from, const Message& message, const Payload& payload, Iteration iteration,
+                              SliceId slice, const std::vector<Local>& blocks, Effects& effects) {
   const auto refuse_element = [&](const std::string& where) {
     refuse(from, message.envelope.request, RefusalReason::not_finite,
            "iteration " + std::to_string(iteration.value) + ", slice " + std::to_string(slice.value) + ", " + where +
@@ -232,8 +242,8 @@ bool Shard::payload_is_finite(const Route& from, const Message& message, Iterati
     }
     return true;
   }
-  const std::size_t elements = message.payload.size() / sizeof(float);
-  std::size_t bad = first_not_finite(message.payload.data(), elements);
+  const std::size_t elements = payload.size() / sizeof(float);
+  std::size_t bad = first_not_finite(payload.data(), elements);
   if (bad == elements) {
     return true;
   }

@@ -64,6 +64,9 @@ class WorkerCore {
   const View& view() const {
     return std::visit([](const auto& core) -> const View& { return core.view(); }, core_);
   }
+  const Traffic& traffic() const {
+    return std::visit([](const auto& core) -> const Traffic& { return core.traffic(); }, core_);
+  }
   /// Of AsyncClientCore; empty in bsp.
   std::vector<std::uint64_t> staleness() const {
     const auto* core = std::get_if<AsyncClientCore>(&core_);

@@ -263,6 +263,8 @@ bool read(Reader& in, T& to) {
     const bool complete = in.list(entries) && entries == field_count<T> && read_fields(in, to);
     if constexpr (std::is_same_v<T, View>) {
       return complete && consistent(to);
+    } else if constexpr (std::is_same_v<T, PayloadFormat>) {
+      return complete && to.encoding <= Encoding::top_k;
     }
     return complete;
   }
@@ -271,6 +273,18 @@ bool read(Reader& in, T& to) {
 /// Enumerations from the network may hold any number; those that code switches on are checked here.
 bool known(Role role) {
   return role <= Role::control;
+}
+
+/// Whether a message's payload is something else than floats. What it has to be, its receiver knows.
+bool is_encoded(const Body& body) {
+  return std::visit(
+      []<class T>(const T& kind) {
+        if constexpr (requires { kind.format; }) {
+          return !kind.format.is_plain();
+        }
+        return false;
+      },
+      body);
 }
 
 /// What is read from `bytes` has to fill them exactly.
@@ -376,7 +390,8 @@ Result<void> decode(std::span<const std::byte> header, const Payload* payload, M
                  (payload != nullptr ? " must not have a payload frame" : " needs a payload frame")};
   }
   if (payload != nullptr) {
-    if (payload->size() > limits::payload_bytes_max || payload->size() % sizeof(float) != 0) {
+    const bool whole = payload->size() % sizeof(float) == 0 || is_encoded(message.body);
+    if (payload->size() > limits::payload_bytes_max || !whole) {
       return Error{"payload of " + std::to_string(payload->size()) +
                    " bytes is not a whole number of floats, at most " + std::to_string(limits::payload_bytes_max) +
                    " bytes"};

@@ -18,7 +18,7 @@ void encode_header(const Message& message, std::string& header);
 
 /// The message of one or two frames. Refused, with words that say what is wrong: a wrong number of frames for the kind,
 /// a foreign protocol version, an unknown kind, wrong types or numbers of fields, anything beyond limits.hpp, trailing
-/// bytes, a payload that is not a whole number of floats. Never throws on bad bytes.
+/// bytes, a plain payload that is not a whole number of floats. Never throws on bad bytes.
 Result<Message> decode(std::span<const std::byte> header, const Payload* payload);
 /// The same into a message whose memory is used again: one that held the same kind before costs no allocation. What is
 /// left in it after an error is of no use.

@@ -3,9 +3,9 @@
 // A message is two ZeroMQ frames: a header, which is one msgpack array
 //   [protocol version, kind, cluster, role, sender, incarnation, epoch, request, the kind's own fields …]
 // and, where the kind carries values, one frame of raw little-endian float32; for blocks of tables, of lists of rows
-// (libps/rows/row_list.hpp). codec.hpp turns them into these structs
-// and back; nothing else knows bytes. Numbers of kinds are never used again for something else. The header is longer
-// than others because the whole protocol stands in this one place.
+// (libps/rows/row_list.hpp); between workers and servers also what their `format` says (compression.hpp). codec.hpp
+// turns them into these structs and back; nothing else knows bytes. Numbers of kinds are never used again for something
+// else. The header is longer than others because the whole protocol stands in this one place.
 #pragma once
 
 #include <cstdint>
@@ -17,11 +17,12 @@
 #include "libps/base/types.hpp"
 #include "libps/ring/layout.hpp"
 #include "libps/ring/view.hpp"
+#include "libps/wire/encoding.hpp"
 #include "libps/wire/payload.hpp"
 
 namespace ringps {
 
-inline constexpr std::uint32_t protocol_version = 3;
+inline constexpr std::uint32_t protocol_version = 4;
 
 enum class Role : std::uint8_t { coordinator = 0, server = 1, worker = 2, control = 3 };
 
@@ -77,7 +78,8 @@ enum class Kind : std::uint8_t {
 
 // ---- worker → server ------------------------------------------------------------------------------------------------
 
-/// Contribute the gradient of `slice` for the blocks of `runs` to `iteration`; payload: their values, in order.
+/// Contribute the gradient of `slice` for the blocks of `runs` to `iteration`; payload: their values, in order, in the
+/// job's format or the plain one where that is smaller.
 /// Answered with Ack once every one of the blocks has committed `iteration`; in asynchronous modes once it has
 /// committed this contribution.
 struct Push {
@@ -85,7 +87,8 @@ struct Push {
   Iteration iteration;
   SliceId slice;
   std::vector<BlockRun> runs;
-  static auto fields(auto& m) { return std::tie(m.iteration, m.slice, m.runs); }
+  PayloadFormat format{};
+  static auto fields(auto& m) { return std::tie(m.iteration, m.slice, m.runs, m.format); }
 };
 
 /// The same, answered with Values of version `iteration`; in asynchronous modes with the newest ones, as soon as they
@@ -95,7 +98,8 @@ struct PushPull {
   Iteration iteration;
   SliceId slice;
   std::vector<BlockRun> runs;
-  static auto fields(auto& m) { return std::tie(m.iteration, m.slice, m.runs); }
+  PayloadFormat format{};
+  static auto fields(auto& m) { return std::tie(m.iteration, m.slice, m.runs, m.format); }
 };
 
 /// In Pull::iteration: the newest version that all of the blocks have.
@@ -144,14 +148,15 @@ struct AskMissing {
 
 // ---- server → worker ------------------------------------------------------------------------------------------------
 
-/// Payload: the blocks of the request, or its rows, at version `iteration`, in the request's order. In asynchronous
-/// modes `clocks` says which contributions are in them: of each slice all up to that iteration, in every one of the
-/// blocks.
+/// Payload: the blocks of the request, or its rows, at version `iteration`, in the request's order, and the former in
+/// the job's format. In asynchronous modes `clocks` says which contributions are in them: of each slice all up to that
+/// iteration, in every one of the blocks.
 struct Values {
   static constexpr Kind kind = Kind::values;
   Iteration iteration;
   std::vector<Iteration> clocks{};
-  static auto fields(auto& m) { return std::tie(m.iteration, m.clocks); }
+  PayloadFormat format{};  ///< of rows always the plain one
+  static auto fields(auto& m) { return std::tie(m.iteration, m.clocks, m.format); }
 };
 
 /// Done: the blocks of the request are committed at `iteration`; or, from the coordinator, heard and kept.
@@ -358,6 +363,19 @@ struct EvaluationReport {
   static auto fields(auto& e) { return std::tie(e.iteration, e.accuracy, e.loss); }
 };
 
+/// Payloads of blocks of tensors between a worker and the servers, in bytes, repeated ones too.
+struct Traffic {
+  std::uint64_t gradients = 0;          ///< from the worker, as they were sent
+  std::uint64_t gradients_float32 = 0;  ///< what they would have been as float32
+  std::uint64_t weights = 0;            ///< to the worker
+  std::uint64_t weights_float32 = 0;
+  std::uint64_t residuals_lost = 0;  ///< of top_k: slices begun in the middle of a run without what was left unsent
+  static auto fields(auto& t) {
+    return std::tie(t.gradients, t.gradients_float32, t.weights, t.weights_float32, t.residuals_lost);
+  }
+  friend bool operator==(const Traffic&, const Traffic&) = default;
+};
+
 /// What a worker has measured since the coordinator last confirmed it. Kept and sent again until it is confirmed.
 struct Progress {
   static constexpr Kind kind = Kind::progress;
@@ -368,7 +386,10 @@ struct Progress {
   /// Asynchronous modes: how many of the sender's gradients, in its whole life, lacked 0, 1, 2 … iterations of some
   /// slice.
   std::vector<std::uint64_t> staleness{};
-  static auto fields(auto& m) { return std::tie(m.restore_epoch, m.epoch, m.timings, m.evaluations, m.staleness); }
+  Traffic traffic{};  ///< of the sender's whole life
+  static auto fields(auto& m) {
+    return std::tie(m.restore_epoch, m.epoch, m.timings, m.evaluations, m.staleness, m.traffic);
+  }
 };
 
 struct GetStatus {

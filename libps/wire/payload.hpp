@@ -33,7 +33,15 @@ class Payload {
     return payload;
   }
 
-  /// Little-endian values; not necessarily aligned.
+  /// The first `bytes` bytes of a buffer that holds something else than values.
+  static Payload of_bytes(Buffer buffer, std::size_t bytes) {
+    Payload payload;
+    payload.bytes_ = std::as_bytes(std::as_const(buffer).values()).first(bytes);
+    payload.buffer_ = std::move(buffer);
+    return payload;
+  }
+
+  /// Little-endian values, or values made smaller (compression.hpp); not necessarily aligned.
   std::span<const std::byte> bytes() const { return bytes_; }
   const std::byte* data() const { return bytes_.data(); }
   std::size_t size() const { return bytes_.size(); }

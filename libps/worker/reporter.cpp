@@ -10,6 +10,8 @@ namespace {
 
 constexpr Duration flush_interval = std::chrono::milliseconds(50);
 constexpr Duration repeat_interval = std::chrono::seconds(1);
+/// Totals change all the time, and a line is kept of each report.
+constexpr Duration traffic_interval = std::chrono::milliseconds(250);
 
 }  // namespace
 
@@ -76,6 +78,7 @@ void Reporter::on_turn(Time now) {
     timings_sent_ = {};
     evaluations_sent_ = 0;
     staleness_sent_ = staleness_.empty();
+    traffic_sent_ = {};
   }
   if (now >= next_flush_) {
     flush(now);
@@ -101,7 +104,12 @@ void Reporter::flush(Time now) {
   if (!std::exchange(staleness_sent_, true)) {
     progress.staleness = staleness_;
   }
-  if (!progress.timings.empty() || !progress.evaluations.empty() || !progress.staleness.empty()) {
+  if (now >= next_traffic_ && traffic_ != traffic_sent_) {
+    next_traffic_ = now + traffic_interval;
+    progress.traffic = traffic_sent_ = traffic_;
+  }
+  if (!progress.timings.empty() || !progress.evaluations.empty() || !progress.staleness.empty() ||
+      progress.traffic != Traffic{}) {
     send_(std::move(progress));
   }
 }

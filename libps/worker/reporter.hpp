@@ -29,10 +29,15 @@ class Reporter {
   void on_evaluation(Epoch restore_epoch, EvaluationReport evaluation);
   /// Of this worker's whole life, so far.
   void on_staleness(std::vector<std::uint64_t> staleness);
+  /// The same.
+  void on_traffic(const Traffic& traffic) { traffic_ = traffic; }
   void on_heard(const HeartbeatAnswer& answer);
   void on_turn(Time now);
   /// The run is over for this worker: what it has measured must not get lost.
-  void on_end(Time now) { flush(now); }
+  void on_end(Time now) {
+    next_traffic_ = now;
+    flush(now);
+  }
 
  private:
   void flush(Time now);
@@ -50,6 +55,9 @@ class Reporter {
   bool first_of_view_ = false;        ///< the next timing is the first in this view: it is sent at once
   std::vector<std::uint64_t> staleness_;
   bool staleness_sent_ = true;
+  Traffic traffic_;
+  Traffic traffic_sent_;
+  Time next_traffic_;
   Time next_flush_;
   Time next_repeat_;
 };

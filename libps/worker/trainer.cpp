@@ -165,6 +165,7 @@ Ended train_once(const Job& job, Model& model, const RoleOptions& options, std::
       reporter.on_evaluation(done.restore_epoch, done.report);
     }
     reporter.on_staleness(client->staleness());
+    reporter.on_traffic(client->traffic());
     reporter.on_turn(at);
   };
 
@@ -177,9 +178,11 @@ Ended train_once(const Job& job, Model& model, const RoleOptions& options, std::
     client->contribute(*task, std::move(flat), std::move(rows));
     if (task->iteration == job.spec.iterations) {  // the run may be over before the next turn
       reporter.on_staleness(client->staleness());
+      reporter.on_traffic(client->traffic());
       reporter.on_end(now());
     }
   }
+  reporter.on_traffic(client->traffic());
   reporter.on_end(now());
   return *client->ended();
 }

@@ -334,6 +334,18 @@ Result<void> CoordinatorService::record(const Coordinator::Record& measured) {
                                {"gradients", progress.staleness}}
              << '\n';
   }
+  if (const Traffic& traffic = progress.traffic; traffic != Traffic{}) {
+    metrics_ << nlohmann::json{{"event", "traffic"},
+                               {"restore_epoch", lineage},
+                               {"worker", measured.worker},
+                               {"incarnation", measured.incarnation.value},
+                               {"gradients", traffic.gradients},
+                               {"gradients_float32", traffic.gradients_float32},
+                               {"weights", traffic.weights},
+                               {"weights_float32", traffic.weights_float32},
+                               {"residuals_lost", traffic.residuals_lost}}
+             << '\n';
+  }
   metrics_.flush();
   if (!metrics_) {
     metrics_.clear();

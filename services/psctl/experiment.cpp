@@ -134,33 +134,69 @@ Experiment prepare_and_launch(const Config& config, const RunDir& run_dir, Progr
   return launch(config, run_dir, command_lines, style, title, signals);
 }
 
+/// The same run without faults, and perhaps without something else.
+class Twin {
+ public:
+  Twin(const Config& config, std::string without) : config_(config), without_(std::move(without)) {
+    config_.faults.clear();
+    config_.random_faults = {};
+    config_.verify = {};
+  }
+
+  Config& config() { return config_; }
+  const RunDir& run_dir() const { return *run_dir_; }
+
+  /// The record; nothing, and an error in `experiment`, if it has not come to its end.
+  std::optional<RunRecord> run(const fs::path& folder, ProgressReporter::Style style, SignalDescriptor& signals,
+                               Experiment& experiment) {
+    auto made = RunDir::create(folder, config_.name);
+    if (!made) {
+      experiment.code = exit_run_failed;
+      experiment.error = made.error();
+      return std::nullopt;
+    }
+    run_dir_ = std::move(*made);
+    Experiment twin = prepare_and_launch(config_, *run_dir_, style, config_.name + " without " + without_, signals);
+    if (twin.code != exit_done) {
+      experiment.code = twin.code;
+      experiment.error = "the run without " + without_ + " did not come to its end: " + twin.error;
+      return std::nullopt;
+    }
+    return std::move(twin.record);
+  }
+
+ private:
+  Config config_;
+  std::string without_;
+  std::optional<RunDir> run_dir_;
+};
+
 /// Runs the same without faults and compares.
 void verify(const Config& config, const RunDir& run_dir, ProgressReporter::Style style, SignalDescriptor& signals,
             Experiment& experiment) {
-  const auto fail = [&](ExitCode code, std::string text) {
-    experiment.code = code;
-    experiment.error = std::move(text);
-  };
-  Config fault_free = config;
-  fault_free.faults.clear();
-  fault_free.random_faults = {};
-  fault_free.verify.fault_free = false;
-  const auto twin_dir = RunDir::create(run_dir.fault_free(), config.name);
-  if (!twin_dir) {
-    fail(exit_run_failed, twin_dir.error());
+  Twin twin(config, "faults");
+  const auto record = twin.run(run_dir.fault_free(), style, signals, experiment);
+  if (!record) {
     return;
   }
-  const Experiment twin = prepare_and_launch(fault_free, *twin_dir, style, config.name + " without faults", signals);
-  if (twin.code != exit_done) {
-    fail(twin.code, "the run without faults did not come to its end: " + twin.error);
-    return;
-  }
-  experiment.record.equals_fault_free = experiment.record.final_weights_sha256 == twin.record.final_weights_sha256;
+  experiment.record.equals_fault_free = experiment.record.final_weights_sha256 == record->final_weights_sha256;
   if (!*experiment.record.equals_fault_free) {
-    const auto difference = first_difference(*final_checkpoint(config, run_dir), *final_checkpoint(config, *twin_dir));
-    fail(exit_data_lost, !difference   ? difference.error()
-                         : *difference ? "the weights differ from the run without faults: " + to_string(**difference)
-                                       : "the hashes differ, but no element does");
+    const auto difference =
+        first_difference(*final_checkpoint(config, run_dir), *final_checkpoint(config, twin.run_dir()));
+    experiment.code = exit_data_lost;
+    experiment.error = !difference   ? difference.error()
+                       : *difference ? "the weights differ from the run without faults: " + to_string(**difference)
+                                     : "the hashes differ, but no element does";
+  }
+}
+
+/// Runs the same without compression, for what that costs.
+void measure_cost(const Config& config, const RunDir& run_dir, ProgressReporter::Style style, SignalDescriptor& signals,
+                  Experiment& experiment) {
+  Twin twin(config, "compression");
+  twin.config().train.compression = {};
+  if (const auto record = twin.run(run_dir.uncompressed(), style, signals, experiment)) {
+    experiment.record.uncompressed = quality_of(*record);
   }
 }
 
@@ -253,6 +289,9 @@ Experiment run_experiment(Config config, const ExperimentOptions& options, Signa
   }
   if (experiment.code == exit_done && config.verify.fault_free) {
     verify(config, *run_dir, options.style, signals, experiment);
+  }
+  if (experiment.code == exit_done && config.verify.uncompressed && config.train.compression.is_lossy()) {
+    measure_cost(config, *run_dir, options.style, signals, experiment);
   }
   const std::string results = results_json(experiment.record).dump(2) + "\n";
   for (const fs::path& file : {run_dir->results(), fs::path(config.output.results)}) {

@@ -16,10 +16,14 @@ namespace {
 
 constexpr std::uint64_t metrics_bytes_max = std::uint64_t{4} << 30U;
 
-/// Of each life of a worker; a later one says all that an earlier one did.
-using StalenessByLife = std::map<std::pair<std::string, std::uint64_t>, std::vector<std::uint64_t>>;
+/// Of each life of a worker; a later record says all that an earlier one did.
+using Life = std::pair<std::string, std::uint64_t>;
+struct ByLife {
+  std::map<Life, std::vector<std::uint64_t>> staleness;
+  std::map<Life, Traffic> traffic;
+};
 
-void parse_line(std::string_view line, Metrics& metrics, StalenessByLife& staleness) {
+void parse_line(std::string_view line, Metrics& metrics, ByLife& lives) {
   const auto json = nlohmann::json::parse(line, nullptr, false);
   if (!json.is_object()) {
     return;
@@ -33,7 +37,12 @@ void parse_line(std::string_view line, Metrics& metrics, StalenessByLife& stalen
       metrics.evaluations.push_back(
           {json.at("restore_epoch"), json.at("iteration"), json.at("accuracy"), json.at("loss")});
     } else if (event == "staleness") {
-      staleness[{json.at("worker"), json.at("incarnation")}] = json.at("gradients").get<std::vector<std::uint64_t>>();
+      lives.staleness[{json.at("worker"), json.at("incarnation")}] =
+          json.at("gradients").get<std::vector<std::uint64_t>>();
+    } else if (event == "traffic") {
+      lives.traffic[{json.at("worker"), json.at("incarnation")}] = {json.at("gradients"), json.at("gradients_float32"),
+                                                                    json.at("weights"), json.at("weights_float32"),
+                                                                    json.at("residuals_lost")};
     }
   } catch (const nlohmann::json::exception&) {
     return;
@@ -61,13 +70,20 @@ std::vector<Record> last_of_each(const std::vector<Record>& all) {
 
 Metrics parse_metrics(std::string_view lines) {
   Metrics metrics;
-  StalenessByLife staleness;
+  ByLife lives;
   while (!lines.empty()) {
     const std::size_t end = std::min(lines.find('\n'), lines.size());
-    parse_line(lines.substr(0, end), metrics, staleness);
+    parse_line(lines.substr(0, end), metrics, lives);
     lines.remove_prefix(std::min(end + 1, lines.size()));
   }
-  for (const auto& [life, counts] : staleness) {
+  for (const auto& [life, traffic] : lives.traffic) {
+    metrics.traffic.gradients += traffic.gradients;
+    metrics.traffic.gradients_float32 += traffic.gradients_float32;
+    metrics.traffic.weights += traffic.weights;
+    metrics.traffic.weights_float32 += traffic.weights_float32;
+    metrics.traffic.residuals_lost += traffic.residuals_lost;
+  }
+  for (const auto& [life, counts] : lives.staleness) {
     metrics.staleness.resize(std::max(metrics.staleness.size(), counts.size()), 0);
     std::transform(counts.begin(), counts.end(), metrics.staleness.begin(), metrics.staleness.begin(), std::plus<>());
   }
@@ -83,7 +99,7 @@ Result<Metrics> read_metrics(const std::filesystem::path& file) {
 }
 
 Metrics final_metrics(const Metrics& all) {
-  return {last_of_each(all.iterations), last_of_each(all.evaluations), all.staleness};
+  return {last_of_each(all.iterations), last_of_each(all.evaluations), all.staleness, all.traffic};
 }
 
 std::string staleness_text(const std::vector<std::uint64_t>& staleness) {

@@ -2,6 +2,8 @@
 //   {"event": "iteration", "restore_epoch": 1, "iteration": 7, "total_time": 0.00021, "gradient_time": 0.0002}
 //   {"event": "evaluation", "restore_epoch": 1, "iteration": 5, "accuracy": 83.2, "loss": 0.41}
 //   {"event": "staleness", "restore_epoch": 1, "worker": "worker0", "incarnation": 1, "gradients": [12, 3]}
+//   {"event": "traffic", "restore_epoch": 1, "worker": "worker0", "incarnation": 1, "gradients": 6280,
+//    "gradients_float32": 12560, "weights": 12560, "weights_float32": 12560, "residuals_lost": 0}
 //
 // A rollback starts a new lineage, which has a larger restore epoch and replays iterations. What counts in the end is
 // the last lineage of each iteration; the curve shows all of them in the order in which the work was done.
@@ -14,6 +16,7 @@
 #include <vector>
 
 #include "libps/base/result.hpp"
+#include "libps/wire/messages.hpp"
 
 namespace ringps {
 
@@ -36,6 +39,7 @@ struct Metrics {
   std::vector<MeasuredEvaluation> evaluations;
   /// Asynchronous modes: how many gradients, replayed ones too, lacked 0, 1, 2 … iterations of some slice.
   std::vector<std::uint64_t> staleness{};
+  Traffic traffic{};  ///< of all workers, as far as they have said: one that is killed takes its last moment along
 };
 
 /// "staleness 0.42 on average, 3 at most".

@@ -10,6 +10,7 @@
 
 #include "libps/config/write.hpp"
 #include "services/common/status_json.hpp"
+#include "services/psctl/size_text.hpp"
 
 namespace ringps {
 namespace {
@@ -94,11 +95,80 @@ ordered_json staleness_json(const std::vector<std::uint64_t>& staleness) {
   return json;
 }
 
+ordered_json direction_json(std::uint64_t bytes, std::uint64_t as_float32) {
+  return {{"bytes", bytes},
+          {"float32_bytes", as_float32},
+          {"ratio", as_float32 == 0 ? ordered_json()
+                                    : ordered_json(static_cast<double>(bytes) / static_cast<double>(as_float32))}};
+}
+
+ordered_json traffic_json(const Traffic& traffic) {
+  return {{"gradients", direction_json(traffic.gradients, traffic.gradients_float32)},
+          {"weights", direction_json(traffic.weights, traffic.weights_float32)},
+          {"residuals_lost", traffic.residuals_lost}};
+}
+
+std::optional<double> difference(const std::optional<double>& a, const std::optional<double>& b) {
+  return a && b ? std::optional(*a - *b) : std::nullopt;
+}
+
+/// What compression has cost; null where nobody has asked.
+ordered_json uncompressed_json(const RunRecord& record) {
+  if (!record.uncompressed) {
+    return nullptr;
+  }
+  const Quality with = quality_of(record);
+  const Quality& without = *record.uncompressed;
+  return {{"accuracy", json_of(without.accuracy)},
+          {"loss", json_of(without.loss)},
+          {"accuracy_compressed", json_of(with.accuracy)},
+          {"loss_compressed", json_of(with.loss)},
+          {"accuracy_difference", json_of(difference(with.accuracy, without.accuracy))},
+          {"loss_difference", json_of(difference(with.loss, without.loss))}};
+}
+
+std::string direction_text(const char* what, std::uint64_t bytes, std::uint64_t as_float32) {
+  std::string text = fmt::format("{} {}", what, size_text(bytes));
+  if (bytes != as_float32) {
+    text += fmt::format(" for {} of float32 ({:.1f} %)", size_text(as_float32),
+                        100 * static_cast<double>(bytes) / static_cast<double>(as_float32));
+  }
+  return text;
+}
+
+std::string traffic_text(const Traffic& traffic) {
+  return direction_text("gradients", traffic.gradients, traffic.gradients_float32) + ", " +
+         direction_text("weights", traffic.weights, traffic.weights_float32) +
+         (traffic.residuals_lost == 0 ? "" : fmt::format(", {} residuals lost", traffic.residuals_lost));
+}
+
+std::string cost_text(const Quality& with, const Quality& without) {
+  std::string text;
+  if (const auto cost = difference(with.accuracy, without.accuracy)) {
+    text += fmt::format("accuracy {:.2f} %, {:+.2f} with it", *without.accuracy, *cost);
+  }
+  if (const auto cost = difference(with.loss, without.loss)) {
+    text += fmt::format("{}loss {:.4f}, {:+.4f} with it", text.empty() ? "" : "; ", *without.loss, *cost);
+  }
+  return text.empty() ? "not measured" : text;
+}
+
 std::string percent(const std::optional<double>& value) {
   return value ? fmt::format("{:.2f} %", *value) : "not measured";
 }
 
 }  // namespace
+
+Quality quality_of(const RunRecord& record) {
+  const Metrics last = final_metrics(record.metrics);
+  if (!last.evaluations.empty()) {
+    return {last.evaluations.back().accuracy, last.evaluations.back().loss};
+  }
+  if (const auto& found = record.final) {
+    return {found->test_accuracy ? std::optional(100 * *found->test_accuracy) : std::nullopt, found->test_loss};
+  }
+  return {};
+}
 
 RunFigures figures_of(const RunRecord& record) {
   const Metrics last = final_metrics(record.metrics);
@@ -142,6 +212,8 @@ ordered_json results_json(const RunRecord& record) {
           {"final_weights_sha256", json_of(record.final_weights_sha256)},
           {"final", final_json(record.final)},
           {"equals_fault_free", json_of(record.equals_fault_free)},
+          {"traffic", traffic_json(record.metrics.traffic)},
+          {"uncompressed", uncompressed_json(record)},
           {"best_accuracy", json_of(figures.best_accuracy)},
           {"iterations_per_second", figures.iterations_per_second},
           {"wall_seconds", record.wall_seconds},
@@ -163,6 +235,12 @@ std::string summary(const RunRecord& record) {
   }
   if (!record.metrics.staleness.empty()) {
     text += fmt::format("gradients     {}\n", staleness_text(record.metrics.staleness));
+  }
+  if (const Traffic& traffic = record.metrics.traffic; traffic != Traffic{}) {
+    text += fmt::format("traffic       {}\n", traffic_text(traffic));
+  }
+  if (record.uncompressed) {
+    text += fmt::format("uncompressed  {}\n", cost_text(quality_of(record), *record.uncompressed));
   }
   for (std::size_t i = 0; i < record.faults.size(); ++i) {
     text += fmt::format("{:<13} {}\n", i == 0 ? "faults" : "", to_string(record.faults[i]));

@@ -14,6 +14,12 @@
 
 namespace ringps {
 
+/// How good the last weights are.
+struct Quality {
+  std::optional<double> accuracy;  ///< percent
+  std::optional<double> loss;
+};
+
 struct RunRecord {
   Config config;
   std::string end;  ///< "completed", or why it was not
@@ -24,6 +30,7 @@ struct RunRecord {
   std::optional<std::string> final_weights_sha256;  ///< of the last version, if the run came to it
   std::optional<FinalEvaluation> final;             ///< of these weights, where there is one
   std::optional<bool> equals_fault_free;            ///< if that was asked for
+  std::optional<Quality> uncompressed;              ///< of a run without compression and faults, if that was asked for
 };
 
 struct RunFigures {
@@ -34,6 +41,8 @@ struct RunFigures {
   std::optional<double> best_accuracy;   ///< percent; along the whole curve
 };
 
+/// By the last evaluation of the run, or else by that of its end.
+Quality quality_of(const RunRecord& record);
 RunFigures figures_of(const RunRecord& record);
 nlohmann::ordered_json results_json(const RunRecord& record);
 

@@ -36,6 +36,7 @@ class RunDir {
   fs::path results() const { return path_ / "results.json"; }
   fs::path curve() const { return path_ / "curve.svg"; }
   fs::path fault_free() const { return path_ / "fault-free"; }
+  fs::path uncompressed() const { return path_ / "uncompressed"; }
 
  private:
   RunDir(fs::path path, FileDescriptor lock, fs::path resumed)

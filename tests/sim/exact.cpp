@@ -4,15 +4,27 @@
 
 #include "libps/base/random.hpp"
 #include "libps/core/clocks.hpp"
+#include "libps/wire/compression.hpp"
+#include "tests/sim/reference.hpp"
 
 namespace ringps::sim {
 
-Floats exact_gradient(std::uint64_t seed, Iteration iteration, SliceId slice, std::size_t size) {
-  const KeyedRandom random(seed, "exact gradient", iteration.value * 1024 + slice.value);
-  Floats values(size);
-  for (std::size_t i = 0; i < size; ++i) {
+Floats exact_gradient(const JobSpec& job, Iteration iteration, SliceId slice) {
+  const BlockTable table(job.tensors, job.block_elements);
+  const KeyedRandom random(job.seed, "exact gradient", iteration.value * 1024 + slice.value);
+  Floats values(table.flat_elements());
+  for (std::size_t i = 0; i < values.size(); ++i) {
     const auto number = static_cast<int>(random.uniform(i) * 1000.0F);
     values[i] = static_cast<float>(number < 500 ? number + 1 : 499 - number);
+  }
+  for (std::uint32_t b = 0; job.compression.gradients == Encoding::top_k && b < table.size(); ++b) {
+    const auto& at = table[BlockId{b}];
+    const std::size_t kept = kept_elements(at.elements, job.compression.keep);
+    for (std::size_t i = 0; i < at.elements; ++i) {
+      if ((i + iteration.value + slice.value) % at.elements >= kept) {
+        values[at.flat_offset + i] = 0.0F;
+      }
+    }
   }
   return values;
 }
@@ -31,9 +43,9 @@ Exact::Exact(const JobSpec& job)
   for (std::uint32_t s = 0; s < job.slices; ++s) {
     contributed_[s].push_back(Floats(first_.size(), 0.0F));
     for (Iteration iteration{1}; iteration <= job.iterations; iteration = iteration.next()) {
-      Floats sum = exact_gradient(job.seed, iteration, SliceId{s}, first_.size());
+      Floats sum = exact_gradient(job, iteration, SliceId{s});
       for (std::size_t i = 0; i < sum.size(); ++i) {
-        sum[i] += contributed_[s].back()[i];
+        sum[i] = plainly_rounded(sum[i], job.compression.gradients) + contributed_[s].back()[i];
       }
       contributed_[s].push_back(std::move(sum));
     }
@@ -93,7 +105,7 @@ bool Exact::are_last(std::span<const float> weights) const {
   for (std::uint32_t b = 0; b < table_.size(); ++b) {
     const auto& at = table_[BlockId{b}];
     for (std::size_t i = at.flat_offset; i < at.flat_offset + at.elements; ++i) {
-      if (weights[i] != value(i, all)) {
+      if (weights[i] != plainly_rounded(value(i, all), job_.compression.weights)) {
         return false;
       }
     }

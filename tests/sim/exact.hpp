@@ -1,6 +1,6 @@
 // What a block must be in asynchronous modes, given its clocks. Gradients are whole numbers that do not depend on the
 // weights, and all factors are powers of two: sums are exact in any order, so a contribution that is lost or applied
-// twice shows in the values at once.
+// twice shows in the values at once. They stay whole numbers when 16 bits have rounded them.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,9 @@
 
 namespace ringps::sim {
 
-/// The gradient of one slice, `size` elements: none of them is zero.
-Floats exact_gradient(std::uint64_t seed, Iteration iteration, SliceId slice, std::size_t size);
+/// The gradient of one slice, flat. No element is zero, except with top_k: there each block has as many that are not as
+/// are sent, so that nothing is left unsent and sums stay what clocks say.
+Floats exact_gradient(const JobSpec& job, Iteration iteration, SliceId slice);
 
 class Exact {
  public:

@@ -1,6 +1,7 @@
 #include "tests/sim/reference.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -41,6 +42,19 @@ Floats row_gradient(std::uint64_t seed, Iteration iteration, SliceId slice, std:
   return gradient;
 }
 
+float plainly_rounded(float value, Encoding encoding) {
+  const bool half = encoding == Encoding::float16;
+  if (!(half || encoding == Encoding::bfloat16) || !std::isfinite(value)) {
+    return value;
+  }
+  int exponent = 0;
+  std::frexp(static_cast<double>(value), &exponent);
+  const double step = std::ldexp(1.0, half ? std::max(exponent - 11, -24) : std::max(exponent - 8, -133));
+  const double largest = half ? 65504.0 : std::ldexp(255.0, 120);
+  const double nearest = std::nearbyint(static_cast<double>(value) / step) * step;
+  return static_cast<float>(std::clamp(nearest, -largest, largest));
+}
+
 Reference::Reference(const JobSpec& job) : job_(job), table_(job.tensors, job.block_elements, job.tables) {
   for (const TableSpec& table : job.tables) {
     rules_.emplace_back(table, job.seed, job.optimizer.state_per_element());
@@ -70,12 +84,23 @@ Reference::Reference(const JobSpec& job) : job_(job), table_(job.tensors, job.bl
   }
 }
 
+Floats Reference::weights_at_workers(Iteration version) const {
+  Floats values = weights(version);
+  for (float& element : values) {
+    element = plainly_rounded(element, job_.compression.weights);
+  }
+  return values;
+}
+
 void Reference::step(Iteration next) {
   const Version& old = versions_.back();
   const Iteration computed_from{(next.value - 1) / job_.refresh_interval * job_.refresh_interval};
   std::vector<Floats> gradients;
   for (std::uint32_t s = 0; s < job_.slices; ++s) {
-    gradients.push_back(gradient(job_.seed, next, SliceId{s}, weights(computed_from)));
+    gradients.push_back(gradient(job_.seed, next, SliceId{s}, weights_at_workers(computed_from)));
+    for (float& element : gradients.back()) {
+      element = plainly_rounded(element, job_.compression.gradients);
+    }
   }
   const float scale = job_.worker_scope == WorkerScope::all ? 1.0F / static_cast<float>(job_.slices) : 1.0F;
   const OptimizerSpec& rule = job_.optimizer;

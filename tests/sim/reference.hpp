@@ -24,6 +24,10 @@ std::vector<std::uint64_t> rows_of(std::uint64_t seed, Iteration iteration, Slic
 Floats row_gradient(std::uint64_t seed, Iteration iteration, SliceId slice, std::uint32_t table,
                     std::span<const float> values);
 
+/// What 16 bits make of a value: the nearest one that they have, ties to even, and never infinity. float32 and top_k
+/// leave it as it is. Independent of production's own.
+float plainly_rounded(float value, Encoding encoding);
+
 class Reference {
  public:
   explicit Reference(const JobSpec& job);
@@ -31,6 +35,8 @@ class Reference {
   const BlockTable& table() const { return table_; }
   /// All weights of a version, flat; gaps are zero.
   const Floats& weights(Iteration version) const { return versions_[version.value].weights; }
+  /// The same as workers have them: after they have travelled.
+  Floats weights_at_workers(Iteration version) const;
   /// A block's buffer as a shard has it: values, then optimizer state.
   Floats block(BlockId block, Iteration version) const;
   /// Whether some block takes contributions of that slice: a server may have slices of its own and no blocks.

@@ -235,6 +235,34 @@ void make_asynchronous(Scenario& scenario) {
   }
 }
 
+/// One in three sends something else than floats between workers and servers.
+void make_compression(Scenario& scenario) {
+  Dice dice(scenario.seed, "compression");
+  JobSpec& job = scenario.job;
+  if (!dice.one_in(3)) {
+    return;
+  }
+  using enum Encoding;
+  job.compression.gradients = dice.pick({float32, float16, float16, bfloat16, bfloat16});
+  job.compression.weights = dice.pick({float32, float16, bfloat16});
+  job.compression.lz4 = dice.one_in(2);
+  if (job.asynchronous() && dice.one_in(2)) {
+    job.compression.gradients = top_k;
+    job.compression.keep = dice.pick({0.1, 0.3, 0.6});
+  }
+}
+
+/// ", float16 gradients, …", or nothing.
+std::string compression_text(const Compression& compression) {
+  static constexpr const char* names[] = {"float32", "float16", "bfloat16", "top_k"};
+  const auto name = [](Encoding encoding) { return std::string(names[static_cast<std::size_t>(encoding)]); };
+  if (compression == Compression{}) {
+    return {};
+  }
+  return ", " + name(compression.gradients) + " gradients, " + name(compression.weights) + " weights" +
+         (compression.lz4 ? ", packed" : "");
+}
+
 }  // namespace
 
 const char* name_of(FaultKind kind) {
@@ -287,6 +315,7 @@ Scenario make_scenario(std::uint64_t seed) {
   make_churn(scenario);
   add_replacement_and_flood(scenario, window);
   make_asynchronous(scenario);
+  make_compression(scenario);
   std::sort(scenario.faults.begin(), scenario.faults.end(), [](const Fault& a, const Fault& b) { return a.at < b.at; });
   scenario.faults_end = window + 3 * scenario.job.timeouts.failure_timeout;
   return scenario;
@@ -353,11 +382,12 @@ std::string summary(const Scenario& scenario) {
        << (job.consistency == Consistency::asp   ? ", asp"
            : job.consistency == Consistency::ssp ? ", ssp " + std::to_string(job.staleness)
                                                  : "")
-       << ", checkpoint every " << job.checkpoint.interval << (job.checkpoint.wait ? " (waits)" : "")
-       << ", refresh every " << job.refresh_interval << ", evaluation every " << job.evaluate_interval << ", "
-       << (job.optimizer.kind == OptimizerKind::sgd ? "sgd" : "momentum") << ", from iteration "
-       << scenario.resume_from.value << ", " << (scenario.network.ordered ? "ordered" : "hostile") << " network, "
-       << scenario.faults.size() << " faults until " << ringps::seconds(scenario.faults_end) << " s";
+       << compression_text(job.compression) << ", checkpoint every " << job.checkpoint.interval
+       << (job.checkpoint.wait ? " (waits)" : "") << ", refresh every " << job.refresh_interval << ", evaluation every "
+       << job.evaluate_interval << ", " << (job.optimizer.kind == OptimizerKind::sgd ? "sgd" : "momentum")
+       << ", from iteration " << scenario.resume_from.value << ", "
+       << (scenario.network.ordered ? "ordered" : "hostile") << " network, " << scenario.faults.size()
+       << " faults until " << ringps::seconds(scenario.faults_end) << " s";
   return text.str();
 }
 

@@ -94,9 +94,9 @@ void WorkerProcess::compute() {
   world_.after(host_, world_.pace(host_, time), [this, task = *task] {
     computing_ = false;
     const JobSpec& job = world_.job();
-    auto values = std::make_shared<const Floats>(
-        job.asynchronous() ? exact_gradient(job.seed, task.iteration, task.slice, task.weights->size())
-                           : gradient(job.seed, task.iteration, task.slice, *task.weights));
+    auto values = std::make_shared<const Floats>(job.asynchronous()
+                                                     ? exact_gradient(job, task.iteration, task.slice)
+                                                     : gradient(job.seed, task.iteration, task.slice, *task.weights));
     Floats of_rows;
     for (std::uint32_t t = 0; t < job.tables.size(); ++t) {
       const Floats of_table = row_gradient(job.seed, task.iteration, task.slice, t, task.rows->values(t));

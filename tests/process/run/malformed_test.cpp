@@ -54,10 +54,13 @@ std::vector<Frames> refused_by_servers(const ProcessStatus& worker, Epoch epoch)
       frames_of(foreign, good),
       frames_of(stranger, good),
       frames_of(past_life, good),
-      frames_of(member, Push{{1}, {0}, {{77, 0, 1}}}),                               // unknown tensor
-      frames_of(member, Push{{1}, {0}, {{0, 0xFFFFFFFE, 5}}}),                       // blocks out of range
-      frames_of(member, Push{{1}, {0}, {{0, 0, 0xFFFFFFFF}}}),                       // the same
-      frames_of(member, Push{{1}, {0}, {}}),                                         // no blocks
+      frames_of(member, Push{{1}, {0}, {{77, 0, 1}}}),                             // unknown tensor
+      frames_of(member, Push{{1}, {0}, {{0, 0xFFFFFFFE, 5}}}),                     // blocks out of range
+      frames_of(member, Push{{1}, {0}, {{0, 0, 0xFFFFFFFF}}}),                     // the same
+      frames_of(member, Push{{1}, {0}, {}}),                                       // no blocks
+      frames_of(member, Push{{1}, {0}, {{0, 0, 1}}, {Encoding::float16, false}}),  // not the job's format
+      frames_of(member, Push{{1}, {0}, {{0, 0, 1}}, {Encoding::float32, true}}),   // the same
+      frames_of(member, Push{{1}, {0}, {{0, 0, 1}}, {Encoding{77}, false}}),       // an encoding that there is none of
       {encode_header({member, Pull{{0xFFFFFFFFFFFFFFF0}, true, {{0, 0, 1}}}, {}})},  // far beyond the end
       {encode_header({member, Join{}, {}})},                                         // not for a server
   };

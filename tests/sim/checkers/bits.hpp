@@ -37,7 +37,7 @@ class SameBits : public Checker {
     if (!evidence_.bits_hold || !weights.values) {
       return;
     }
-    const Floats& expected = evidence_.reference.weights(weights.version);
+    const Floats expected = evidence_.reference.weights_at_workers(weights.version);
     if (weights.values->size() != expected.size() ||
         std::memcmp(weights.values->data(), expected.data(), expected.size() * sizeof(float)) != 0) {
       violated(promise, host.name + " has other weights of version " + std::to_string(weights.version.value));

@@ -104,6 +104,36 @@ TEST_CASE("asynchronous modes refuse what rests on all slices being at one itera
              Catch::Contains("train.consistency: not possible for a model with tables"));
 }
 
+TEST_CASE("compression is of tensors, and what depends on a worker's past is for asynchronous modes") {
+  const auto with = [](const std::string& text) { return "train: {compression: {" + text + "}}"; };
+  const CompressionConfig found = loaded(with("gradients: bfloat16, weights: float16, lz4: true")).train.compression;
+  CHECK(found.gradients == CompressionConfig::Gradients::bfloat16);
+  CHECK(found.weights == CompressionConfig::Weights::float16);
+  CHECK(found.lz4);
+  CHECK(found.is_lossy());
+  CHECK_FALSE(loaded(with("lz4: true")).train.compression.is_lossy());
+  CHECK_FALSE(loaded("").train.compression.is_lossy());
+  CHECK(loaded("train: {consistency: ssp, compression: {gradients: top_k, keep: 0.05}}").train.compression.keep ==
+        0.05);
+  CHECK_THAT(problems(with("gradients: top_k")),
+             Catch::StartsWith("t.yaml:1:34: train.compression.gradients: not possible with train.consistency: bsp"));
+  CHECK_THAT(problems(with("keep: 0.5")),
+             Catch::StartsWith("t.yaml:1:29: train.compression.keep: only top_k leaves elements out") &&
+                 Catch::Contains("which is float32"));
+  CHECK_THAT(problems(with("weights: top_k")), Catch::Contains("float32, float16, bfloat16"));
+  CHECK_THAT(problems(with("gradients: int8")), Catch::Contains("float32, float16, bfloat16, top_k"));
+  CHECK_THAT(problems("train: {consistency: ssp, compression: {gradients: top_k, keep: 0}}"),
+             Catch::Contains("train.compression.keep: expected"));
+  CHECK_THAT(problems("model: {kind: matrix_factorization}\ndata: {kind: ratings}\n" + with("lz4: true")),
+             Catch::StartsWith("t.yaml:3:22: train.compression: what a model.kind of matrix_factorization learns"));
+  CHECK_THAT(problems("verify: {uncompressed: true}\n" + with("lz4: true")),
+             Catch::StartsWith("t.yaml:1:24: verify.uncompressed: nothing is lost"));
+  loaded("verify: {uncompressed: true}\n" + with("weights: bfloat16"));
+  CHECK_THAT(problems("model: {kind: custom, tables: [{name: t}]}\n" + with("gradients: float16")),
+             Catch::Contains("lies in tables"));
+  loaded("model: {kind: custom, tensors: [{name: w, shape: [2]}], tables: [{name: t}]}\n" + with("lz4: true"));
+}
+
 TEST_CASE("a block has 1 to 5 replicas, and its state fits in one message") {
   CHECK(loaded("cluster: {replicas: 5, block_elements: 1048576}").cluster.replicas == 5);
   CHECK_THAT(problems("cluster: {replicas: 6}"), Catch::Contains("expected a whole number from 1 to 5"));

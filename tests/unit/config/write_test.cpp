@@ -128,6 +128,7 @@ void suit_model(Config& config) {
     config.train.refresh_interval = 1;
     config.train.speculate = false;
     config.train.optimizer.clip_norm = 0.0;
+    config.train.compression = {};
   }
   if (data.kind == DataConfig::Kind::libsvm) {
     data.path += "a9a";
@@ -156,11 +157,17 @@ Config any_config() {
   config.cluster.timeouts.failure_timeout_ms += 2;
   config.train.consistency = Consistency::bsp;
   config.train.staleness = 0;
+  CompressionConfig& compression = config.train.compression;
+  if (compression.gradients == CompressionConfig::Gradients::top_k) {
+    compression.gradients = CompressionConfig::Gradients::bfloat16;
+  }
+  compression.keep = CompressionConfig{}.keep;
   config.train.speculate = config.train.speculate && config.train.refresh_interval == 1;
   config.train.slices += config.train.slices == 0 ? 1 : 0;
   config.data.train_samples += config.data.train_samples == 0 ? 1 : 0;
   config.data.test_samples += config.data.test_samples == 0 ? 1 : 0;
   suit_model(config);
+  config.verify.uncompressed = config.verify.uncompressed && compression.is_lossy();
   if (config.train.optimizer.kind == OptimizerKind::ftrl) {
     config.train.optimizer.weight_decay = 0.0;
   }
@@ -207,11 +214,26 @@ TEST_CASE("the canonical text changes with what must be the same everywhere, and
   const std::string text = "model: {kind: mlp}\ncluster: {servers: 3}\n";
   const std::string base = canonical_text(loaded(text));
   const auto with = [&](const std::string& override_text) { return canonical_text(loaded(text, {override_text})); };
-  for (const char* shared :
-       {"name=x", "seed=9", "model.hidden=[8]", "model.initial=zeros", "data.kind=mnist", "data.train_samples=5",
-        "cluster.servers=4", "cluster.virtual_nodes=7", "cluster.block_elements=7", "cluster.worker_scope=server",
-        "cluster.timeouts.failure_timeout_ms=3000", "train.batch=1", "train.optimizer.learning_rate=0.2",
-        "train.slices=9", "evaluate.interval=1", "checkpoint.interval=7", "checkpoint.wait=true"}) {
+  for (const char* shared : {"name=x",
+                             "seed=9",
+                             "model.hidden=[8]",
+                             "model.initial=zeros",
+                             "data.kind=mnist",
+                             "data.train_samples=5",
+                             "cluster.servers=4",
+                             "cluster.virtual_nodes=7",
+                             "cluster.block_elements=7",
+                             "cluster.worker_scope=server",
+                             "cluster.timeouts.failure_timeout_ms=3000",
+                             "train.batch=1",
+                             "train.optimizer.learning_rate=0.2",
+                             "train.slices=9",
+                             "train.compression.gradients=float16",
+                             "train.compression.weights=bfloat16",
+                             "train.compression.lz4=true",
+                             "evaluate.interval=1",
+                             "checkpoint.interval=7",
+                             "checkpoint.wait=true"}) {
     INFO(shared);
     CHECK(with(shared) != base);
   }
@@ -222,6 +244,8 @@ TEST_CASE("the canonical text changes with what must be the same everywhere, and
     INFO(local);
     CHECK(with(local) == base);
   }
+  const Overrides lossy{"train.compression.weights=float16", "verify.uncompressed=true"};
+  CHECK(canonical_text(loaded(text, lossy)) == with(lossy.front()));
   CHECK_THAT(base, Catch::StartsWith("name=\"ringps\"\nseed=0\nmodel.kind=\"mlp\"\nmodel.hidden=[256]\n"));
 }
 

@@ -139,6 +139,115 @@ TEST_CASE("after a change of the view a gradient that was not answered is sent a
   CHECK_FALSE(t.client.next_task());
 }
 
+/// Two blocks of four elements, of which the largest one is sent.
+class TopKTest : public AsyncTest {
+ public:
+  TopKTest() : AsyncTest(top_k_job()) {}
+
+  static JobSpec top_k_job() {
+    JobSpec job = ssp_job(0);
+    job.tensors = {{"a", {8}, {1.0F, 1.0F}}};
+    job.block_elements = 4;
+    job.compression = {Encoding::top_k, Encoding::float32, 0.25, false};
+    return job;
+  }
+  void begin(std::uint64_t a, std::uint64_t b) {
+    view(make_view(job, 1, 1, 2));
+    weights(only(), a, b);
+  }
+  void weights(const ClientCore::Send& request, std::uint64_t a, std::uint64_t b) {
+    answer(request, Values{Iteration{a}, {Iteration{a}, Iteration{b}}}, payload_of(std::vector<float>(8, 1.0F)));
+  }
+  void contribute(std::vector<float> gradient) {
+    const auto task = client.next_task();
+    REQUIRE(task);
+    effects.clear();
+    client.contribute(now, *task, std::make_shared<const Floats>(gradient.begin(), gradient.end()), effects);
+  }
+  /// What a server makes of it.
+  std::vector<float> decoded(const ClientCore::Send& push) const {
+    CHECK(push_of(push).format == PayloadFormat{Encoding::top_k, false});
+    PayloadCoder coder(0.25);
+    const auto values = coder.decode(push.message.payload, push_of(push).format, std::vector<std::uint32_t>{4, 4});
+    REQUIRE(values.ok());
+    return floats_of(*values);
+  }
+};
+
+TEST_CASE("of each block the largest elements are sent, and what is left is added to the next gradient, once") {
+  TopKTest t;
+  t.begin(0, 0);
+  t.contribute({1, -4, 2, 3, 0, 0, 0, 5});
+  const auto first = t.only();
+  CHECK(t.decoded(first) == std::vector<float>{0, -4, 0, 0, 0, 0, 0, 5});
+  t.now += std::chrono::seconds(1);  // the request is repeated, and the view changes: the same is sent
+  t.effects.clear();
+  t.client.on_tick(t.now, t.effects);
+  CHECK(t.decoded(t.only()) == t.decoded(first));
+  t.view(make_view(t.job, 2, 1, 2));
+  CHECK(t.decoded(t.only()) == t.decoded(first));
+  t.weights(t.only(), 1, 1);
+  t.contribute({1, 1, 0, 1, 3, 0, 0, 1});  // to the residual 1 0 2 3 | 0 0 0 0
+  CHECK(t.decoded(t.only()) == std::vector<float>{0, 0, 0, 4, 3, 0, 0, 0});
+  t.weights(t.only(), 2, 2);
+  t.contribute({1, 1, 1, 0, 0, 0, 0, 0});  // to 2 1 2 0 | 0 0 0 1; of equal ones the first
+  CHECK(t.decoded(t.only()) == std::vector<float>{3, 0, 0, 0, 0, 0, 0, 1});
+  CHECK(t.client.traffic().residuals_lost == 0);
+  CHECK(t.client.traffic().gradients == 5 * 2 * 12);
+  CHECK(t.client.traffic().gradients_float32 == 5 * 32);
+}
+
+TEST_CASE("when servers change, a block's largest elements go to its new one as they went to the one before") {
+  TopKTest t;
+  t.begin(0, 0);
+  t.contribute({1, -4, 2, 3, 0, 6, 0, 5});
+  const std::vector<float> sent = t.decoded(t.only());
+  t.view(make_view(t.job, 2, 3, 2));
+  std::vector<float> values(8, 0.0F);
+  for (const auto& push : t.sent()) {
+    std::vector<std::uint32_t> sizes;
+    PayloadCoder coder(0.25);
+    for (const BlockRun& run : push_of(push).runs) {
+      sizes.insert(sizes.end(), run.count, 4);
+    }
+    const auto part = coder.decode(push.message.payload, push_of(push).format, sizes);
+    REQUIRE(part.ok());
+    const std::vector<float> found = floats_of(*part);
+    std::copy(found.begin(), found.end(), values.begin() + 4 * push_of(push).runs[0].first);
+  }
+  CHECK(values == sent);
+}
+
+TEST_CASE("a rollback forgets what was left unsent, and it is counted where the run does not begin anew") {
+  TopKTest t;
+  t.begin(0, 0);
+  t.contribute({1, -4, 2, 3, 0, 0, 0, 5});
+  t.weights(t.only(), 1, 1);
+  t.view(make_view(t.job, 2, 1, 2, {Epoch{2}, {}, ""}));  // to the start
+  t.weights(t.only(), 0, 0);
+  CHECK(t.client.traffic().residuals_lost == 0);
+  t.contribute({1, 1, 1, 1.5F, 0, 0, 0, 0});
+  CHECK(t.decoded(t.only()) == std::vector<float>{0, 0, 0, 1.5F, 0, 0, 0, 0});
+  t.view(make_view(t.job, 3, 1, 2, {Epoch{3}, Iteration{5}, ""}));  // to a checkpoint
+  t.weights(t.only(), 5, 5);
+  CHECK(t.client.traffic().residuals_lost == 1);
+  t.contribute({1, 0, 0, 0, 0, 0, 0, 0});
+  CHECK(t.decoded(t.only()) == std::vector<float>{1, 0, 0, 0, 0, 0, 0, 0});
+}
+
+TEST_CASE("who takes a slice over in the middle of a run begins without its residual, and says so") {
+  TopKTest t;
+  t.begin(3, 3);
+  CHECK(t.client.traffic().residuals_lost == 1);
+  t.contribute({1, 2, 0, 0, 0, 0, 0, 0});
+  t.view(make_view(t.job, 2, 1, 1));  // worker1 is gone, and slice 1 comes here
+  CHECK(t.client.traffic().residuals_lost == 1);
+  for (const auto& request : t.sent()) {
+    t.weights(request, 4, 3);
+  }
+  CHECK(t.client.traffic().residuals_lost == 2);
+}
+
 TEST_CASE("a worker whose slices are done waits for all others, and may be given one of theirs") {
   JobSpec job = ssp_job(3);
   job.iterations = Iteration{1};

@@ -210,6 +210,21 @@ TEST_CASE("how stale gradients were is counted once for each life of a worker") 
   CHECK(t.told<Status>("psctl").at(0).staleness == std::vector<std::uint64_t>{7, 1, 2});
 }
 
+TEST_CASE("what a worker's messages took is recorded for each of its lives, and only if it is news") {
+  CoordinatorTest t(evaluated_job());
+  t.form();
+  t.say("worker0", Progress{Epoch{1}, Epoch{1}, {}, {}, {}, {10, 20, 30, 60, 1}});
+  REQUIRE(t.effects_of<Coordinator::Record>().size() == 1);
+  CHECK(t.effects_of<Coordinator::Record>()[0].worker == "worker0");
+  CHECK(t.effects_of<Coordinator::Record>()[0].progress.traffic == Traffic{10, 20, 30, 60, 1});
+  for (const Traffic& old : {Traffic{}, Traffic{10, 20, 30, 60, 1}, Traffic{8, 16, 30, 60, 1}}) {
+    t.say("worker0", Progress{Epoch{1}, Epoch{1}, {}, {}, {}, old});
+    CHECK(t.effects_of<Coordinator::Record>().empty());
+  }
+  t.say("worker1", Progress{Epoch{1}, Epoch{1}, {}, {}, {}, {5, 10, 15, 30, 0}});
+  CHECK(t.effects_of<Coordinator::Record>().size() == 1);
+}
+
 TEST_CASE("evaluations are confirmed through the first that is missing") {
   CoordinatorTest t(evaluated_job());
   t.form();

@@ -46,6 +46,19 @@ TEST_CASE("how stale gradients were is summed over workers, of each life the las
   CHECK(staleness_text(metrics.staleness) == "staleness 0.62 on average, 2 at most");
 }
 
+TEST_CASE("what messages took is the sum of all lives of all workers, each as it said last") {
+  const auto traffic = [](const std::string& worker, int incarnation, int gradients) {
+    return R"({"event":"traffic","restore_epoch":1,"worker":")" + worker + R"(","incarnation":)" +
+           std::to_string(incarnation) + R"(,"gradients":)" + std::to_string(gradients) +
+           R"(,"gradients_float32":100,"weights":7,"weights_float32":8,"residuals_lost":1})" + "\n";
+  };
+  const auto metrics =
+      parse_metrics(traffic("worker0", 1, 10) + traffic("worker0", 1, 20) + traffic("worker0", 2, 1) +
+                    traffic("worker1", 1, 300) + R"({"event":"traffic","worker":"worker1","incarnation":1})" + "\n");
+  CHECK(metrics.traffic == Traffic{321, 300, 21, 24, 3});
+  CHECK(final_metrics(metrics).traffic == metrics.traffic);
+}
+
 TEST_CASE("after a rollback, the last lineage of each iteration counts") {
   const auto last = final_metrics(parse_metrics(a_run_with_a_rollback()));
   REQUIRE(last.iterations.size() == 6);

@@ -112,6 +112,29 @@ TEST_CASE("the summary says what failed, how long it took, and whether the weigh
   CHECK(summary(run).find("NOT the same") != std::string::npos);
 }
 
+TEST_CASE("what was sent stands beside what it would have been, and what that cost beside what it saved") {
+  auto run = record();
+  CHECK(results_json(run)["uncompressed"].is_null());
+  CHECK(results_json(run)["traffic"]["gradients"]["ratio"].is_null());
+  CHECK(summary(run).find("traffic") == std::string::npos);
+  run.metrics.traffic = {1024, 4096, 2048, 2048, 3};
+  run.uncompressed = Quality{91.0, 0.15};
+  const auto json = results_json(run);
+  CHECK(json["traffic"]["gradients"] ==
+        nlohmann::ordered_json{{"bytes", 1024}, {"float32_bytes", 4096}, {"ratio", 0.25}});
+  CHECK(json["traffic"]["weights"]["ratio"] == 1);
+  CHECK(json["traffic"]["residuals_lost"] == 3);
+  CHECK(json["uncompressed"]["accuracy"] == 91);
+  CHECK(json["uncompressed"]["accuracy_compressed"] == 90);
+  CHECK(json["uncompressed"]["accuracy_difference"] == -1);
+  CHECK(json["uncompressed"]["loss_difference"].get<double>() == Approx(0.05));
+  CHECK(
+      summary(run).find("traffic       gradients 1.0 KiB for 4.0 KiB of float32 (25.0 %), weights 2.0 KiB, 3 residuals "
+                        "lost\n") != std::string::npos);
+  CHECK(summary(run).find("uncompressed  accuracy 91.00 %, -1.00 with it; loss 0.1500, +0.0500 with it\n") !=
+        std::string::npos);
+}
+
 TEST_CASE("a fault that rolled back is marked where its lineage ended, another where it happened") {
   const auto run = record();
   const auto ordered = lineages(run.metrics);

@@ -150,9 +150,10 @@ class Training {
 
 /// Allocations of an iteration, each of which is of `workers` requests and as many answers.
 void check_steady(std::uint32_t block_elements, std::uint32_t workers, std::size_t server_max,
-                  std::size_t per_worker_max) {
-  CAPTURE(block_elements, workers);
+                  std::size_t per_worker_max, const Compression& compression = {}) {
+  CAPTURE(block_elements, workers, compression.gradients, compression.lz4);
   JobSpec job = small_job();
+  job.compression = compression;
   job.tensors = {{"weights", {784}, {1.0F}}, {"bias", {1}, {5.0F}}};
   job.block_elements = block_elements;
   job.workers = workers;
@@ -172,6 +173,12 @@ TEST_CASE("at a steady pace a server asks for no memory, and a worker for two li
   check_steady(1024, 1, 0, 2);  // one message of two blocks
   check_steady(256, 1, 0, 2);   // of five
   check_steady(256, 3, 0, 2);
+}
+
+TEST_CASE("compression asks for no memory either") {
+  check_steady(1024, 2, 0, 2, {Encoding::float16, Encoding::bfloat16, 1.0, false});
+  check_steady(256, 2, 0, 2, {Encoding::float32, Encoding::float32, 1.0, true});
+  check_steady(256, 3, 0, 2, {Encoding::bfloat16, Encoding::float16, 1.0, true});
 }
 
 }  // namespace
