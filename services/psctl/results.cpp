@@ -139,7 +139,7 @@ std::string direction_text(const char* what, std::uint64_t bytes, std::uint64_t 
 std::string traffic_text(const Traffic& traffic) {
   return direction_text("gradients", traffic.gradients, traffic.gradients_float32) + ", " +
          direction_text("weights", traffic.weights, traffic.weights_float32) +
-         (traffic.residuals_lost == 0 ? "" : fmt::format(", {} residuals lost", traffic.residuals_lost));
+         (traffic.residuals_lost == 0 ? "" : fmt::format(", residuals lost: {}", traffic.residuals_lost));
 }
 
 std::string cost_text(const Quality& with, const Quality& without) {

@@ -53,6 +53,9 @@ class Checker {
   virtual void after_shard_message(const Host&, const Message&, const Shard&, const Shard::Effects&) {}
   /// A message has arrived at a client that was in `epoch`, and what came of it.
   virtual void after_client_message(const Host&, const Message&, Epoch /*epoch*/, const ClientCore::Effects&) {}
+  /// A client in an asynchronous mode has taken a gradient, and sends it, perhaps more than once.
+  virtual void on_gradient(const Host&, Iteration, SliceId, const Floats&) {}
+  virtual void on_pushed(const Host&, const Message&) {}
   virtual void on_shard_step(const Host&, const Shard&) {}
   /// A shard answers whoever is connected by `to`.
   virtual void on_answered(const Host&, const Route& /*to*/, const Message&) {}

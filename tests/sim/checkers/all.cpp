@@ -4,6 +4,7 @@
 #include "tests/sim/checkers/checkpoints.hpp"
 #include "tests/sim/checkers/contributions.hpp"
 #include "tests/sim/checkers/end.hpp"
+#include "tests/sim/checkers/feedback.hpp"
 #include "tests/sim/checkers/grace.hpp"
 #include "tests/sim/checkers/memory.hpp"
 #include "tests/sim/checkers/replicas.hpp"
@@ -32,6 +33,7 @@ std::vector<std::unique_ptr<Checker>> make_checkers(const Evidence& evidence) {
                        OnePrimary,              // 2
                        ReplicasAreDistinct,     // 3
                        NothingIsGivenUp,        // 4
+                       ErrorFeedback,           // 6
                        ExactlyOnce,             // 6
                        SameSteps,               // 5
                        ToldIsReplicated,        // 4

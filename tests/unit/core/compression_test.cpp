@@ -72,7 +72,7 @@ TEST_CASE("a shard takes packed payloads where the job packs, and plain ones tha
   t.say({t.envelope("worker0", 1, 1), PushPull{Iteration{1}, SliceId{0}, {{0, 0, 1}}, packed.format}, packed.payload});
   t.say({t.envelope("worker1", 2, 1), PushPull{Iteration{1}, SliceId{1}, {{0, 0, 1}}}, payload_of(values)});
   REQUIRE(t.replies().size() == 2);
-  const auto& answer = t.replies()[0].message;
+  const Message answer = t.replies()[0].message;
   CHECK(std::get<Values>(answer.body).format.packed);
   const auto decoded =
       coder.decode(answer.payload, std::get<Values>(answer.body).format, std::vector<std::uint32_t>{400});
