@@ -187,6 +187,7 @@ void Shard::on_restored(Time now, Epoch restore_epoch, std::vector<BlockState> s
       blocks_[local].rows.emplace(row_rules_[table_.table_of(id)], *states[i].rows);
     } else {
       blocks_[local].current = std::move(states[i].buffer);
+      prepare_spares(blocks_[local].current.size());
     }
   }
   restoring_.clear();
@@ -195,6 +196,16 @@ void Shard::on_restored(Time now, Epoch restore_epoch, std::vector<BlockState> s
   ask_replicas(effects);
   unpark(effects);
   flush(effects);
+}
+
+/// For the version after the first, and for the one after a version that a checkpoint holds: memory that nobody has
+/// touched yet takes longer to get than a step to compute, and these two come in the middle of training.
+void Shard::prepare_spares(std::size_t floats) {
+  if (job_.checkpoint.interval != 0) {
+    Buffer first(floats, 0.0F);
+    spare_.give_back(Buffer(floats, 0.0F));
+    spare_.give_back(std::move(first));
+  }
 }
 
 void Shard::on_restore_failed(Epoch restore_epoch, std::string text, Effects& effects) const {

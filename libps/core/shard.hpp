@@ -288,6 +288,7 @@ class Shard {
   void apply_block(Local local, Effects& effects);
   const OptimizerStep& step_of(const Block& block);
   void step(Block& block, std::span<const std::byte* const> contributions, float scale, std::span<float> keep);
+  void prepare_spares(std::size_t floats);
   void step_rows(Block& block, std::span<const std::byte* const> contributions, float scale, Effects& effects);
   void recount_rows();
   void check_rows(std::uint32_t table, Effects& effects);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <system_error>
 #include <utility>
@@ -37,6 +38,9 @@ Launcher::Launcher(const Config& config, const RunDir& run_dir, const CommandLin
       faults_(config, hands()) {}
 
 Outcome Launcher::run() {
+  // The processes inherit it. Fresh memory in pages of 2 MiB costs a fifth of what it does in those of 4 KiB. Only the
+  // environment can tell the C library, and a user's own choice stands.
+  setenv("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1", 0);
   enter(Phase::starting, ready_patience);
   if (!faults_.uses_links() || lead_connections()) {
     start_coordinator();
