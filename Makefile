@@ -45,7 +45,7 @@ bench-failover: build ## Measure how long training stands still when a server di
 bench: build ## Measure ringps beside raw ZeroMQ, into runs/bench; BENCH_OPTIONS='--report BENCHMARKS.md'
 	scripts/install-dependencies figures
 	cmake --build --preset release --target benches
-	for bench in build/bin/*_bench; do $$bench || exit 1; done
+	for bench in tests/bench/*_bench.cpp; do build/bin/$$(basename $$bench .cpp) || exit 1; done
 	build/bin/ps-bench --commit $$(git describe --always --dirty) $(BENCH_OPTIONS)
 
 figures: build ## Reproduce the published figures, into runs/figures

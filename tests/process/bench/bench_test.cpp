@@ -57,7 +57,7 @@ TEST_CASE("ps-bench measures everything, and a report keeps what people have wri
     CHECK(text_of(report).find(line) != std::string::npos);
   }
   CHECK(groups == std::set<std::string>{"yardstick", "small", "in one process", "bulk", "sparse", "trained",
-                                        "checkpoint", "memory", "scale"});
+                                        "checkpoint", "memory", "scale", "large"});
 
   std::ofstream(report, std::ios::app) << "\nOne has to wake the other core.\n";
   run_bench(dir, {"--from", out + "/bench.json", "--out", out, "--report", report.string()});
