@@ -7,9 +7,6 @@
 
 namespace ringps {
 
-// ---- rows of tables
-// ---------------------------------------------------------------------------------------------------
-
 const ClientCore::SliceRows* ClientCore::rows_of(SliceId slice, Iteration iteration) const {
   const auto at = rows_.find({iteration, slice});
   return at == rows_.end() ? nullptr : &at->second;
