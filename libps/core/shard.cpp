@@ -201,10 +201,8 @@ void Shard::on_restored(Time now, Epoch restore_epoch, std::vector<BlockState> s
 /// For the version after the first, and for the one after a version that a checkpoint holds: memory that nobody has
 /// touched yet takes longer to get than a step to compute, and these two come in the middle of training.
 void Shard::prepare_spares(std::size_t floats) {
-  if (job_.checkpoint.interval != 0) {
-    Buffer first(floats, 0.0F);
+  for (int version = 0; job_.checkpoint.interval != 0 && version < 2; ++version) {
     spare_.give_back(Buffer(floats, 0.0F));
-    spare_.give_back(std::move(first));
   }
 }
 
