@@ -6,6 +6,13 @@
 #include "libps/rows/row_list.hpp"
 
 namespace ringps {
+namespace {
+
+/// Rows go in smaller messages than tensors: to look them up takes longer than to carry them, and while a server looks
+/// up those of one message the next is on its way.
+constexpr std::size_t rows_message_bytes_max = 512U << 10U;
+
+}  // namespace
 
 const ClientCore::SliceRows* ClientCore::rows_of(SliceId slice, Iteration iteration) const {
   const auto at = rows_.find({iteration, slice});
@@ -40,6 +47,7 @@ void ClientCore::choose(Time now, const Choice& choice, std::vector<std::vector<
 
 /// Asks for the values that are not there yet, of the version that the gradient is computed from.
 void ClientCore::pull_rows(Time now, const SliceRows& rows, Effects& effects) {
+  const std::size_t message_bytes = std::min<std::size_t>(job_.message_bytes, rows_message_bytes_max);
   for (std::size_t p = 0; p < parts_.size() && !rows.batch->is_whole(); ++p) {
     std::vector<BlockId> blocks;
     std::size_t bytes = 0;
@@ -59,7 +67,7 @@ void ClientCore::pull_rows(Time now, const SliceRows& rows, Effects& effects) {
       }
       const std::size_t block_bytes =
           std::max(RowList::bytes(rows.batch->rows_in(block), 0), rows.batch->value_bytes(std::span(&block, 1)));
-      if (bytes + block_bytes > job_.message_bytes) {
+      if (bytes + block_bytes > message_bytes) {
         send_blocks();
       }
       bytes += block_bytes;
@@ -71,6 +79,7 @@ void ClientCore::pull_rows(Time now, const SliceRows& rows, Effects& effects) {
 
 /// Every block of every table gets a contribution of every slice, be it an empty one.
 void ClientCore::push_rows(Time now, SliceId slice, const SliceRows& rows, Effects& effects) {
+  const std::size_t message_bytes = std::min<std::size_t>(job_.message_bytes, rows_message_bytes_max);
   for (std::size_t p = 0; p < parts_.size(); ++p) {
     std::vector<BlockId> blocks;
     std::size_t bytes = 0;
@@ -88,7 +97,7 @@ void ClientCore::push_rows(Time now, SliceId slice, const SliceRows& rows, Effec
         continue;
       }
       const std::size_t block_bytes = rows.batch->gradient_bytes(block);
-      if (bytes + block_bytes > job_.message_bytes) {
+      if (bytes + block_bytes > message_bytes) {
         send_blocks();
       }
       bytes += block_bytes;

@@ -67,25 +67,17 @@ bool RowBlock::sole_owner(const std::shared_ptr<Storage>& storage) {
   return true;
 }
 
-/// What the index says of a row, from position `at` on, without a look at the row itself: a slot that is very probably
-/// its own, or none if it does not exist. `at` is moved there.
-RowBlock::Slot RowBlock::guess(std::uint32_t hash, std::size_t& at) const {
+/// The slot of a row, or none.
+RowBlock::Slot RowBlock::find(std::uint64_t id) const {
   const std::vector<Slot>& index = storage_->index;
   const auto mask = static_cast<Slot>(index.size() - 1);
-  for (;; at = (at + 1) & mask) {
-    const Slot entry = index[at];
-    if (entry == none || ((entry ^ hash) & ~mask) == 0) {
-      return entry == none ? none : entry & mask;
-    }
-  }
-}
-
-/// The slot of a row, or none, where a first guess was another row's.
-RowBlock::Slot RowBlock::find(std::uint64_t id) const {
   const auto hash = static_cast<std::uint32_t>(row_hash(id));
-  for (std::size_t at = hash & (storage_->index.size() - 1);; at = (at + 1) & (storage_->index.size() - 1)) {
-    const Slot slot = guess(hash, at);
-    if (slot == none || id_of(record(slot)) == id) {
+  for (std::size_t at = hash & mask;; at = (at + 1) & mask) {
+    if (index[at] == none) {
+      return none;
+    }
+    const Slot slot = index[at] & mask;
+    if (((index[at] ^ hash) & ~mask) == 0 && id_of(record(slot)) == id) {
       return slot;
     }
   }
@@ -96,26 +88,14 @@ RowBlock::Slot RowBlock::find(std::uint64_t id) const {
 /// the index of many rows is read, then the rows themselves. `use` may create rows if there is room in the index.
 template <class Use>
 void RowBlock::for_each_slot(const RowList& list, const Use& use) const {
-  std::array<std::uint32_t, look_ahead> hashes;
   std::array<Slot, look_ahead> slots;
   std::array<std::size_t, look_ahead> places;
   std::array<std::uint64_t, look_ahead> found;
-  const Slot* const index = storage_->index.data();
-  const std::size_t mask = storage_->index.size() - 1;
   const std::size_t words = rules_->record_words();
   const std::size_t at_once = std::clamp<std::size_t>(8192 / words, 32, look_ahead);
   for (std::size_t begin = 0; begin < list.count(); begin += at_once) {
     const std::size_t count = std::min(at_once, list.count() - begin);
-    for (std::size_t i = 0; i < count; ++i) {
-      hashes[i] = static_cast<std::uint32_t>(row_hash(list.id(begin + i)));
-    }
-    for (std::size_t i = 0; i < count; ++i) {
-      slots[i] = index[hashes[i] & mask];
-    }
-    for (std::size_t i = 0; i < count; ++i) {
-      std::size_t at = hashes[i] & mask;
-      slots[i] = guess(hashes[i], at);
-    }
+    guess_slots(list, begin, std::span(slots).first(count));
     if (size() != 0) {
       const float* const records = storage_->records.data();
       for (std::size_t i = 0; i < count; ++i) {
@@ -136,6 +116,43 @@ void RowBlock::for_each_slot(const RowList& list, const Use& use) const {
       const std::uint64_t id = list.id(begin + i);
       use(begin + i, id, slots[i] != none && found[i] == id ? slots[i] : find(id));
     }
+  }
+}
+
+/// What the index says of rows, without a look at the rows themselves: slots that are very probably their own, or none
+/// for those that do not exist. How far a row is from where its hash points is as good as random, and a branch on it
+/// would be guessed wrong for one row in three; so all rows take a step, then those that are not there yet, and so on.
+void RowBlock::guess_slots(const RowList& list, std::size_t begin, std::span<Slot> slots) const {
+  std::array<std::uint32_t, look_ahead> hashes;
+  std::array<std::uint32_t, look_ahead> open;
+  const Slot* const index = storage_->index.data();
+  const auto mask = static_cast<Slot>(storage_->index.size() - 1);
+  std::size_t still_open = 0;
+  const auto note_if_open = [&](std::uint32_t i) {
+    open[still_open] = i;
+    const bool taken = slots[i] != none;
+    const bool by_another = ((slots[i] ^ hashes[i]) & ~mask) != 0;
+    still_open += static_cast<std::size_t>(taken) & static_cast<std::size_t>(by_another);
+  };
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    hashes[i] = static_cast<std::uint32_t>(row_hash(list.id(begin + i)));
+  }
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    slots[i] = index[hashes[i] & mask];
+  }
+  for (std::uint32_t i = 0; i < slots.size(); ++i) {
+    note_if_open(i);
+  }
+  for (std::uint32_t step = 1; still_open != 0; ++step) {
+    const std::size_t count = std::exchange(still_open, 0);
+    for (std::size_t o = 0; o < count; ++o) {
+      const std::uint32_t i = open[o];
+      slots[i] = index[(hashes[i] + step) & mask];
+      note_if_open(i);
+    }
+  }
+  for (Slot& slot : slots) {
+    slot = slot == none ? none : slot & mask;
   }
 }
 

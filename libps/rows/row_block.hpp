@@ -110,7 +110,7 @@ class RowBlock {
 
   template <class Use>
   void for_each_slot(const RowList& list, const Use& use) const;
-  Slot guess(std::uint32_t hash, std::size_t& at) const;
+  void guess_slots(const RowList& list, std::size_t begin, std::span<Slot> slots) const;
   Slot find(std::uint64_t id) const;
   void enter(std::uint64_t id, Slot slot);
   Slot create(std::uint64_t id);

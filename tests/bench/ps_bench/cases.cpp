@@ -92,7 +92,9 @@ class Maker {
     for (const std::string& transport : transports()) {
       for (const std::uint64_t rows : {1'000'000U, 10'000'000U}) {
         for (const std::uint32_t width : {1U, 16U}) {
-          sparse(rows, width, transport);
+          for (const std::uint32_t servers : {1U, 2U}) {
+            sparse(rows, width, servers, transport);
+          }
         }
       }
     }
@@ -249,14 +251,14 @@ class Maker {
   }
 
   /// Look-ups and additions in a table, beside the same in a std::unordered_map in memory.
-  void sparse(std::uint64_t rows, std::uint32_t width, const std::string& transport) {
+  void sparse(std::uint64_t rows, std::uint32_t width, std::uint32_t servers, const std::string& transport) {
     if (scope_.brief) {
       rows /= 100;
     }
     const std::uint64_t ids = scope_.brief ? 1000 : 100'000;
-    const std::string name = fmt::format("sparse/{} of {} rows/width {}/{}", ids, rows, width, transport);
+    const std::string name = fmt::format("sparse/{} of {} rows/width {}/{}x1/{}", ids, rows, width, servers, transport);
     const std::uint64_t iterations = scope_.brief ? 20 : 100;
-    ClusterCase wanted = cluster(0, 1, 1, 1, transport, iterations);
+    ClusterCase wanted = cluster(0, servers, 1, 1, transport, iterations);
     wanted.rows = rows;
     wanted.width = width;
     wanted.ids = ids;
@@ -267,7 +269,7 @@ class Maker {
         return result.failure();
       }
       const std::vector<double> seconds = joined(result->seconds());
-      json details{{"rows", rows}, {"width", width}, {"ids", ids}, {"transport", transport}};
+      json details{{"rows", rows}, {"width", width}, {"ids", ids}, {"servers", servers}, {"transport", transport}};
       for (const std::string role : {"server", "worker"}) {
         details[role + "_cpu_seconds"] = result->usage_of(role).cpu_seconds / static_cast<double>(iterations);
         details[role + "_bytes"] = result->usage_of(role).bytes_max;

@@ -52,12 +52,10 @@ constexpr Group groups[] = {
      "`servers x workers`: iterations per second of logistic regression on even and odd digits, 128 samples a worker, "
      "gradients computed. The others are compared with 1x1 divided by the number of messages in an iteration."},
     {"sparse", "Rows of a table",
-     "`ids of rows/width/transport`: seconds to pull and to push so many random rows of a table that has them all, "
-     "through "
-     "a server and a worker, beside one thread that looks the same hashed ids up in a std::unordered_map in memory, "
-     "copies "
-     "the rows out, looks them up again and adds to them. The last column is processor time of server and worker, and "
-     "their resident sizes."},
+     "`ids of rows/width/servers x workers/transport`: seconds to pull and to push so many random rows of a table that "
+     "has them all, beside one thread that looks the same hashed ids up in a std::unordered_map in memory, copies the "
+     "rows out, looks them up again and adds to them. The last column is processor time of servers and worker, and the "
+     "largest resident sizes."},
     {"checkpoint", "Checkpoints",
      "One server, one worker, over UNIX sockets. The median time of the iterations in which a checkpoint was being "
      "written (from the moment its version is there until its manifest is), beside the others; and by how much the "
