@@ -28,7 +28,7 @@ struct Client::Connection {
         hooks(std::move(hooks_in)),
         incarnation{unix_microseconds()},
         context(make_context()),
-        peers(context, loop, bulk_hwm(job.message_bytes)),
+        peers(context, loop, bulk_queues(job.message_bytes)),
         core(job, options.id, incarnation),
         link(
             job,

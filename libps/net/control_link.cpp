@@ -45,7 +45,7 @@ void ControlLink::run() {
   // Of its own: heartbeats wait neither for large messages nor for a name server (ZeroMQ looks names up on the thread
   // that does all else of a context).
   zmq::context_t context = make_context();
-  DealerSocket dealer(context, coordinator_, control_hwm);
+  DealerSocket dealer(context, coordinator_, control_queues);
   dealer.set_linger(farewell_timeout);
   std::optional<SubscriberSocket> subscriber;
   std::string subscribed;

@@ -5,8 +5,8 @@
 
 namespace ringps {
 
-Peers::Peers(zmq::context_t& context, EventLoop& loop, int hwm_messages)
-    : context_(context), loop_(loop), hwm_messages_(hwm_messages) {}
+Peers::Peers(zmq::context_t& context, EventLoop& loop, Queues queues)
+    : context_(context), loop_(loop), queues_(queues) {}
 
 Peers::~Peers() {
   for (const Peer& peer : peers_) {
@@ -31,7 +31,7 @@ void Peers::follow(const View& view, std::string_view self) {
     }
     Peer& peer = peers_.emplace_back(Peer{server, nullptr, std::make_shared<bool>(false)});
     if (server.id.value != self) {
-      peer.socket = std::make_unique<DealerSocket>(context_, server.endpoint, hwm_messages_);
+      peer.socket = std::make_unique<DealerSocket>(context_, server.endpoint, queues_);
       loop_.add(*peer.socket, [raw = peer.socket.get(), ready = peer.ready] {
         raw->flush();
         *ready = true;

@@ -16,7 +16,7 @@ namespace ringps {
 class Peers {
  public:
   /// Both outlive it.
-  Peers(zmq::context_t& context, EventLoop& loop, int hwm_messages);
+  Peers(zmq::context_t& context, EventLoop& loop, Queues queues);
   ~Peers();
   Peers(const Peers&) = delete;
   Peers& operator=(const Peers&) = delete;
@@ -39,7 +39,7 @@ class Peers {
 
   zmq::context_t& context_;
   EventLoop& loop_;
-  const int hwm_messages_;
+  const Queues queues_;
   Epoch epoch_;
   std::vector<Peer> peers_;  ///< as in the view
 };

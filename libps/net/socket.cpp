@@ -168,11 +168,11 @@ Result<void> decode_frames(Frames& frames, std::size_t first, Message& message) 
   return decode(header_bytes, &payload, message);
 }
 
-zmq::socket_t make_socket(zmq::context_t& context, zmq::socket_type type, int hwm_messages) {
+zmq::socket_t make_socket(zmq::context_t& context, zmq::socket_type type, Queues queues) {
   zmq::socket_t socket(context, type);
   socket.set(zmq::sockopt::linger, 0);
-  socket.set(zmq::sockopt::sndhwm, hwm_messages);
-  socket.set(zmq::sockopt::rcvhwm, hwm_messages);
+  socket.set(zmq::sockopt::sndhwm, queues.send);
+  socket.set(zmq::sockopt::rcvhwm, queues.receive);
   socket.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(limits::payload_bytes_max));
   socket.set(zmq::sockopt::reconnect_ivl, 20);
   socket.set(zmq::sockopt::reconnect_ivl_max, 500);
@@ -259,8 +259,9 @@ void take_short_cuts() {
   short_cuts_of_process() = true;
 }
 
-int bulk_hwm(std::uint32_t message_bytes) {
-  return static_cast<int>(std::clamp((1U << 30U) / std::max(message_bytes, 1U), 64U, 4096U));
+Queues bulk_queues(std::uint32_t message_bytes) {
+  constexpr int most = 4096;
+  return {most, std::clamp(static_cast<int>((256U << 20U) / std::max(message_bytes, 1U)), 64, most)};
 }
 
 // ---- waiting for a socket ------------------------------------------------------------------------------------------
@@ -287,8 +288,8 @@ bool PolledSocket::received(bool something) {
 
 // ---- ROUTER ---------------------------------------------------------------------------------------------------------
 
-RouterSocket::RouterSocket(zmq::context_t& context, int hwm_messages)
-    : PolledSocket(make_socket(context, zmq::socket_type::router, hwm_messages)) {
+RouterSocket::RouterSocket(zmq::context_t& context, Queues queues)
+    : PolledSocket(make_socket(context, zmq::socket_type::router, queues)) {
   socket().set(zmq::sockopt::router_mandatory, true);
 }
 
@@ -322,9 +323,8 @@ bool RouterSocket::send(const Route& to, const Message& message) {
 
 // ---- DEALER ---------------------------------------------------------------------------------------------------------
 
-DealerSocket::DealerSocket(zmq::context_t& context, const std::string& endpoint, int hwm_messages)
-    : PolledSocket(make_socket(context, zmq::socket_type::dealer, hwm_messages)),
-      monitor_(context, zmq::socket_type::pair) {
+DealerSocket::DealerSocket(zmq::context_t& context, const std::string& endpoint, Queues queues)
+    : PolledSocket(make_socket(context, zmq::socket_type::dealer, queues)), monitor_(context, zmq::socket_type::pair) {
   // The address only has to be unique within the context; the socket's own is.
   const std::string monitor = fmt::format("inproc://monitor-{}", fmt::ptr(socket().handle()));
   check(zmq_socket_monitor(socket().handle(), monitor.c_str(), ZMQ_EVENT_DISCONNECTED) == 0,
@@ -384,7 +384,7 @@ void DealerSocket::set_linger(Duration linger) {
 // ---- PUB/SUB --------------------------------------------------------------------------------------------------------
 
 PublisherSocket::PublisherSocket(zmq::context_t& context)
-    : socket_(make_socket(context, zmq::socket_type::pub, control_hwm)) {
+    : socket_(make_socket(context, zmq::socket_type::pub, control_queues)) {
   socket_.set(zmq::sockopt::linger, 500);  // the last word is Stop
 }
 
@@ -397,7 +397,7 @@ void PublisherSocket::send(const Message& message) {
 }
 
 SubscriberSocket::SubscriberSocket(zmq::context_t& context, const std::string& endpoint)
-    : PolledSocket(make_socket(context, zmq::socket_type::sub, control_hwm)) {
+    : PolledSocket(make_socket(context, zmq::socket_type::sub, control_queues)) {
   socket().set(zmq::sockopt::subscribe, "");
   socket().connect(endpoint);
 }

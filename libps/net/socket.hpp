@@ -66,11 +66,23 @@ class PolledSocket {
   bool quiet_ = false;  ///< nothing to receive, nothing to send, and whatever comes makes the descriptor readable
 };
 
+/// How many messages may be queued per peer in each direction. What is to be sent is a reference to the sender's own
+/// memory. What has been received takes up memory of its own until somebody looks at it, so beyond the bound a peer is
+/// kept waiting.
+struct Queues {
+  int send;
+  int receive;
+};
+
+/// For messages of at most `message_bytes`: some 256 MiB may have been received.
+Queues bulk_queues(std::uint32_t message_bytes);
+
+inline constexpr Queues control_queues{1024, 1024};
+
 /// The binding side of requests: answers go to the route that a request came from.
 class RouterSocket final : public PolledSocket {
  public:
-  /// `hwm_messages`: queued per peer and direction.
-  RouterSocket(zmq::context_t& context, int hwm_messages);
+  RouterSocket(zmq::context_t& context, Queues queues);
 
   /// Binds and tells the endpoint that others can use: ports chosen by the system are filled in. `advertise`, if not
   /// empty, replaces the host of a tcp endpoint.
@@ -86,7 +98,7 @@ class RouterSocket final : public PolledSocket {
 /// The connecting side of requests. What cannot be sent yet waits in order, up to a bound.
 class DealerSocket final : public PolledSocket {
  public:
-  DealerSocket(zmq::context_t& context, const std::string& endpoint, int hwm_messages);
+  DealerSocket(zmq::context_t& context, const std::string& endpoint, Queues queues);
   ~DealerSocket() override;
 
   bool receive(Message& message, const OnMalformed& on_malformed);
@@ -122,11 +134,5 @@ class SubscriberSocket final : public PolledSocket {
   SubscriberSocket(zmq::context_t& context, const std::string& endpoint);
   bool receive(Message& message, const OnMalformed& on_malformed);
 };
-
-/// Messages of at most `message_bytes` that may be queued for one peer: about one GiB.
-int bulk_hwm(std::uint32_t message_bytes);
-
-/// For control sockets.
-inline constexpr int control_hwm = 1024;
 
 }  // namespace ringps

@@ -59,7 +59,7 @@ CoordinatorService::CoordinatorService(const Job& job, Options options)
       options_(std::move(options)),
       checkpoints_(std::filesystem::path(options_.role.run_dir) / "checkpoints"),
       context_(make_context()),
-      router_(context_, control_hwm),
+      router_(context_, control_queues),
       publisher_(context_) {}
 
 Result<Coordinator::Start> CoordinatorService::find_start() const {

@@ -16,7 +16,7 @@ Result<Message> ask(const std::string& endpoint, const std::string& cluster, con
   EventLoop loop;
   std::optional<DealerSocket> socket;
   try {
-    socket.emplace(context, endpoint, control_hwm);
+    socket.emplace(context, endpoint, control_queues);
   } catch (const zmq::error_t& error) {
     return Error{
         fmt::format("'{}' is no endpoint ({}); expected tcp://HOST:PORT or ipc://PATH", endpoint, error.what())};

@@ -136,7 +136,7 @@ void Launcher::on_coordinator_ready() {
   }
   if (first && phase_ == Phase::starting) {
     enter(Phase::running, Duration::max());
-    coordinator_.emplace(context_, control_, control_hwm);
+    coordinator_.emplace(context_, control_, control_queues);
     for (const MemberName& member : members_of(config_)) {
       start_member(member);
     }

@@ -20,13 +20,13 @@ Server::Server(const Job& job, RoleOptions options)
     : job_(job),
       options_(std::move(options)),
       context_(make_context()),
-      router_(context_, bulk_hwm(job.spec.message_bytes)) {}
+      router_(context_, bulk_queues(job.spec.message_bytes)) {}
 
 Server::Life::Life(Server& server, Incarnation incarnation)
     : shard(server.job_.spec, {server.options_.id}, incarnation),
       disk(server.job_.spec, shard.table(), {server.options_.id}, incarnation,
            std::filesystem::path(server.options_.run_dir) / "checkpoints"),
-      peers(server.context_, loop, bulk_hwm(server.job_.spec.message_bytes)),
+      peers(server.context_, loop, bulk_queues(server.job_.spec.message_bytes)),
       link(server.job_.spec,
            {Role::server, server.options_.id, incarnation, server.endpoint_, server.job_.digest,
             static_cast<std::uint64_t>(getpid())},

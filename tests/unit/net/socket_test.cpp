@@ -34,10 +34,10 @@ TEST_CASE("a peer that leaves at the moment at which we let go of it does not st
   zmq::context_t ours = make_context();
   zmq::context_t theirs = make_context();
   for (int round = 0; round < 100; ++round) {
-    auto router = std::make_unique<RouterSocket>(theirs, control_hwm);
+    auto router = std::make_unique<RouterSocket>(theirs, control_queues);
     const auto endpoint = router->bind("tcp://127.0.0.1:0");
     REQUIRE(endpoint.ok());
-    auto dealer = std::make_unique<DealerSocket>(ours, *endpoint, control_hwm);
+    auto dealer = std::make_unique<DealerSocket>(ours, *endpoint, control_queues);
     REQUIRE(speaks(*dealer, *router));
     std::thread leaves([&] { router.reset(); });
     dealer.reset();
@@ -47,7 +47,7 @@ TEST_CASE("a peer that leaves at the moment at which we let go of it does not st
 
 TEST_CASE("others are told an address, not a name that each of them would have to look up") {
   zmq::context_t context = make_context();
-  RouterSocket router(context, control_hwm);
+  RouterSocket router(context, control_queues);
   const auto endpoint = router.bind("tcp://127.0.0.1:0", "localhost");
   REQUIRE(endpoint.ok());
   CHECK_THAT(*endpoint, Catch::StartsWith("tcp://127.0.0.1:"));
@@ -55,7 +55,7 @@ TEST_CASE("others are told an address, not a name that each of them would have t
 
 TEST_CASE("a name that stands for no address cannot be advertised") {
   zmq::context_t context = make_context();
-  RouterSocket router(context, control_hwm);
+  RouterSocket router(context, control_queues);
   const auto endpoint = router.bind("tcp://127.0.0.1:0", "no such host");
   REQUIRE_FALSE(endpoint.ok());
   CHECK_THAT(endpoint.error(), Catch::Contains("'no such host'"));
