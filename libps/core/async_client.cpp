@@ -7,12 +7,6 @@
 #include "libps/core/bounds.hpp"
 
 namespace ringps {
-namespace {
-
-constexpr Duration patience_max = std::chrono::seconds(8);
-
-}  // namespace
-
 AsyncClientCore::AsyncClientCore(const JobSpec& job, WorkerId id, Incarnation incarnation)
     : job_(job),
       id_(std::move(id)),
@@ -35,6 +29,7 @@ void AsyncClientCore::on_view(Time now, const View& view, Effects& effects) {
   const bool rolled_back = view.restore.epoch != view_.restore.epoch;
   view_ = view;
   requests_.clear();
+  heard_.assign(view.servers.size(), Time{});
   joint_.reset();
   if (rolled_back) {
     slices_.clear();
@@ -252,18 +247,16 @@ void AsyncClientCore::contribute(Time now, const Task& task, std::shared_ptr<con
 void AsyncClientCore::request(Time now, std::optional<SliceId> slice, std::size_t part, Body body, Payload payload,
                               Effects& effects) {
   last_request_ = last_request_.next();
-  const Duration patience = job_.timeouts.request_timeout;
-  const auto [at, added] = requests_.emplace(
-      last_request_, Request{slice, part, std::move(body), std::move(payload), now + patience, patience});
-  send(last_request_, at->second, effects);
+  const auto [at, added] = requests_.emplace(last_request_, Request{slice, part, std::move(body), std::move(payload),
+                                                                    RepeatTimer(now, job_.timeouts.request_timeout)});
+  send(last_request_, at->second, at->second.payload, effects);
 }
 
-void AsyncClientCore::send(RequestId id, const Request& request, Effects& effects) {
-  if (std::holds_alternative<PushPull>(request.body)) {
-    codec_.count_gradient(parts_[request.part], request.payload.size());
+void AsyncClientCore::send(RequestId id, const Request& request, const Payload& payload, Effects& effects) {
+  if (std::holds_alternative<PushPull>(request.body) && !payload.empty()) {
+    codec_.count_gradient(parts_[request.part], payload.size());
   }
-  Message message{
-      {job_.cluster, Role::worker, id_.value, incarnation_, view_.epoch, id}, request.body, request.payload};
+  Message message{{job_.cluster, Role::worker, id_.value, incarnation_, view_.epoch, id}, request.body, payload};
   effects.emplace_back(Send{parts_[request.part].server, std::move(message)});
 }
 
@@ -281,7 +274,11 @@ void AsyncClientCore::on_message(Time now, Message message, Effects& effects) {
       view_.servers[parts_[at->second.part].server].id.value != envelope.sender) {
     return;  // an answer to what has been answered or given up
   }
-  if (const auto* refused = std::get_if<Refused>(&message.body)) {
+  heard_[parts_[at->second.part].server] = now;
+  if (std::holds_alternative<Missing>(message.body)) {  // what was asked about again has never arrived
+    at->second.timer = RepeatTimer(now, job_.timeouts.request_timeout);
+    send(at->first, at->second, at->second.payload, effects);
+  } else if (const auto* refused = std::get_if<Refused>(&message.body)) {
     on_refused(now, *refused, envelope.sender, effects);
   } else if (const auto* values = std::get_if<Values>(&message.body)) {
     const auto payload = codec_.values(parts_[at->second.part], values->format, message.payload);
@@ -331,10 +328,8 @@ void AsyncClientCore::on_refused(Time now, const Refused& refused, const std::st
 
 void AsyncClientCore::on_tick(Time now, Effects& effects) {
   for (auto& [id, request] : requests_) {
-    if (now >= request.deadline) {
-      request.patience = std::min(request.patience * 2, patience_max);
-      request.deadline = now + request.patience;
-      send(id, request, effects);
+    if (request.timer.is_due(now, heard_[parts_[request.part].server], job_.timeouts.request_timeout)) {
+      send(id, request, is_contribution(request.body) ? Payload() : request.payload, effects);
     }
   }
 }
@@ -342,7 +337,7 @@ void AsyncClientCore::on_tick(Time now, Effects& effects) {
 Time AsyncClientCore::next_deadline() const {
   Time earliest = time_never;
   for (const auto& [id, request] : requests_) {
-    earliest = std::min(earliest, request.deadline);
+    earliest = std::min(earliest, request.timer.deadline());
   }
   return earliest;
 }

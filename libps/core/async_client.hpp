@@ -72,8 +72,7 @@ class AsyncClientCore {
     std::size_t part = 0;
     Body body;
     Payload payload;
-    Time deadline;
-    Duration patience;
+    RepeatTimer timer;
   };
 
   bool cut_parts();
@@ -92,7 +91,7 @@ class AsyncClientCore {
   Fetch new_fetch();
   bool has(const Fetch& fetch, const Part& part) const;
   void request(Time now, std::optional<SliceId> slice, std::size_t part, Body body, Payload payload, Effects& effects);
-  void send(RequestId id, const Request& request, Effects& effects);
+  void send(RequestId id, const Request& request, const Payload& payload, Effects& effects);
 
   // Constant after construction.
   const JobSpec& job_;
@@ -118,6 +117,7 @@ class AsyncClientCore {
 
   PartCodec codec_;
   std::map<RequestId, Request> requests_;  ///< unanswered
+  std::vector<Time> heard_;                ///< per server of the view: when it last answered
   RequestId last_request_;
 };
 

@@ -10,8 +10,6 @@
 namespace ringps {
 namespace {
 
-constexpr Duration patience_max = std::chrono::seconds(8);
-
 /// How long a worker that is done waits before it races another one, which would take it `usual`.
 Duration race_patience(Duration usual) {
   return std::max<Duration>(usual, std::chrono::milliseconds(10));
@@ -57,6 +55,7 @@ void ClientCore::on_view(Time now, const View& view, Effects& effects) {
     version_ = view.restore.iteration;
   }
   requests_.clear();
+  heard_.assign(view.servers.size(), Time{});
   if (!cut_parts()) {
     effects.push_back(GiveUp{"the placement computed from view " + std::to_string(view.epoch.value) +
                              " is not the one that the view's digest stands for: the programs differ"});
@@ -202,8 +201,7 @@ bool ClientCore::follows(const Request& request) const {
 
 /// The request stays: it will be answered with the next version too.
 void ClientCore::on_followed(Time now, Request& request, Iteration version, const Payload& payload, Effects& effects) {
-  request.patience = job_.timeouts.request_timeout;
-  request.deadline = now + request.patience;
+  request.timer = RepeatTimer(now, job_.timeouts.request_timeout);
   if (version == version_.next()) {
     std::get<Pull>(request.body).iteration = version.next();
     on_arrived(now, request.part, version, payload, effects);
@@ -341,19 +339,19 @@ void ClientCore::renew_next() {
 
 ClientCore::Request& ClientCore::request(Time now, std::size_t part, Body body, Payload payload, Effects& effects) {
   last_request_ = last_request_.next();
-  const Duration patience = job_.timeouts.request_timeout;
   const auto [at, added] = requests_.emplace(
-      last_request_, Request{part, std::move(body), std::move(payload), now + patience, patience, {}, nullptr});
-  send(last_request_, at->second, effects);
+      last_request_,
+      Request{part, std::move(body), std::move(payload), RepeatTimer(now, job_.timeouts.request_timeout), {}, nullptr});
+  send(last_request_, at->second, at->second.payload, effects);
   return at->second;
 }
 
-void ClientCore::send(RequestId id, const Request& request, Effects& effects) {
-  if (std::holds_alternative<PushPull>(request.body) || std::holds_alternative<Push>(request.body)) {
-    codec_.count_gradient(parts_[request.part], request.payload.size());
+void ClientCore::send(RequestId id, const Request& request, const Payload& payload, Effects& effects) {
+  if (!payload.empty() &&
+      (std::holds_alternative<PushPull>(request.body) || std::holds_alternative<Push>(request.body))) {
+    codec_.count_gradient(parts_[request.part], payload.size());
   }
-  Message message{
-      {job_.cluster, Role::worker, id_.value, incarnation_, view_.epoch, id}, request.body, request.payload};
+  Message message{{job_.cluster, Role::worker, id_.value, incarnation_, view_.epoch, id}, request.body, payload};
   effects.emplace_back(Send{parts_[request.part].server, std::move(message)});
 }
 
@@ -377,7 +375,11 @@ void ClientCore::on_message(Time now, const Message& message, Effects& effects) 
     return;  // an answer to what has been answered or given up
   }
   const std::size_t part = at->second.part;
-  if (const auto* refused = std::get_if<Refused>(&message.body)) {
+  heard_[parts_[part].server] = now;
+  if (missing != nullptr) {  // what was asked about again has never arrived
+    at->second.timer = RepeatTimer(now, job_.timeouts.request_timeout);
+    send(at->first, at->second, at->second.payload, effects);
+  } else if (const auto* refused = std::get_if<Refused>(&message.body)) {
     on_refused(now, *refused, envelope.sender, effects);
   } else if (std::holds_alternative<Values>(message.body) && at->second.rows) {
     const Request& pulled = at->second;
@@ -453,10 +455,8 @@ bool ClientCore::all_arrived() const {
 
 void ClientCore::on_tick(Time now, Effects& effects) {
   for (auto& [id, request] : requests_) {
-    if (now >= request.deadline) {
-      request.patience = std::min(request.patience * 2, patience_max);
-      request.deadline = now + request.patience;
-      send(id, request, effects);
+    if (request.timer.is_due(now, heard_[parts_[request.part].server], job_.timeouts.request_timeout)) {
+      send(id, request, is_contribution(request.body) ? Payload() : request.payload, effects);
     }
   }
   if (now >= race_at_) {
@@ -467,7 +467,7 @@ void ClientCore::on_tick(Time now, Effects& effects) {
 Time ClientCore::next_deadline() const {
   Time earliest = phase_ == Phase::training ? race_at_ : time_never;
   for (const auto& [id, request] : requests_) {
-    earliest = std::min(earliest, request.deadline);
+    earliest = std::min(earliest, request.timer.deadline());
   }
   return earliest;
 }

@@ -19,6 +19,7 @@
 #include "libps/core/job.hpp"
 #include "libps/core/part_codec.hpp"
 #include "libps/core/parts.hpp"
+#include "libps/core/repeat_timer.hpp"
 #include "libps/core/row_batch.hpp"
 #include "libps/ring/layout.hpp"
 #include "libps/ring/view.hpp"
@@ -109,8 +110,7 @@ class ClientCore {
     std::size_t part = 0;
     Body body;
     Payload payload;
-    Time deadline;
-    Duration patience;
+    RepeatTimer timer;
     std::vector<BlockId> blocks;     ///< PushRows, PullRows: those of the message
     std::shared_ptr<RowBatch> rows;  ///< PullRows: what the answer belongs to
   };
@@ -142,7 +142,7 @@ class ClientCore {
   void ask_for_race(Time now, Effects& effects);
   void on_missing(const Missing& missing);
   Request& request(Time now, std::size_t part, Body body, Payload payload, Effects& effects);
-  void send(RequestId id, const Request& request, Effects& effects);
+  void send(RequestId id, const Request& request, const Payload& payload, Effects& effects);
   void renew_next();
   bool all_arrived() const;
   bool wants_values(Iteration version) const;
@@ -180,6 +180,7 @@ class ClientCore {
 
   PartCodec codec_;
   std::pmr::map<RequestId, Request> requests_{&nodes_};  ///< unanswered
+  std::vector<Time> heard_;                              ///< per server of the view: when it last answered
   RequestId last_request_;
 };
 

@@ -35,6 +35,7 @@
 #include "libps/base/time.hpp"
 #include "libps/core/clocks.hpp"
 #include "libps/core/job.hpp"
+#include "libps/core/repeat_timer.hpp"
 #include "libps/optim/reduce.hpp"
 #include "libps/ring/layout.hpp"
 #include "libps/ring/view.hpp"
@@ -232,7 +233,7 @@ class Shard {
   struct Outstanding {
     Batch batch;
     std::uint32_t chain = none;
-    Time deadline;
+    RepeatTimer timer;
   };
   /// A request that is answered when `iteration` of all its blocks is committed. It hangs in the list of the last block
   /// that has not (Block::first_waiter): blocks are mostly applied in their order, so most requests are looked at once.
@@ -271,6 +272,7 @@ class Shard {
   bool cut(const Payload& payload, Parts parts, const std::vector<Local>& blocks);
   bool payload_is_finite(const Route& from, const Message& message, const Payload& payload, Iteration iteration,
                          SliceId slice, const std::vector<Local>& blocks, Effects& effects);
+  bool have_contribution(const std::vector<Local>& blocks, std::uint32_t slot, Iteration iteration) const;
   void count(const std::vector<Local>& blocks, const std::vector<const std::byte*>& parts, std::uint32_t slot,
              const Payload& payload, Iteration iteration, Effects& effects);
   void let_go(Contribution& contribution);
@@ -400,6 +402,7 @@ class Shard {
   // Replication, of the current epoch.
   std::vector<Peer> peers_;                         ///< per server of the view
   std::vector<std::vector<std::uint32_t>> chains_;  ///< distinct ones: this server, then replicas in sync
+  std::vector<Time> chain_answered_;                ///< per chain: when it last did
   std::vector<Batch> batches_;                      ///< per chain: not sent yet
   std::map<RequestId, Outstanding> outstanding_;    ///< by ticket
   RequestId last_ticket_;

@@ -32,6 +32,7 @@ Shard::Replica& Shard::replica_of(Local local, std::uint32_t server) {
 void Shard::forget_replicas() {
   peers_.assign(view_.servers.size(), {});
   chains_.clear();
+  chain_answered_.clear();
   batches_.clear();
   outstanding_.clear();
   unsynced_ = 0;
@@ -242,6 +243,7 @@ void Shard::review(Local local, Effects& effects) {
     if (known == chains_.end()) {
       chains_.push_back(std::move(chain));
       batches_.emplace_back();
+      chain_answered_.push_back({});
     }
   }
   if (holders_synced && !block.committed && !block.replicating) {
@@ -288,8 +290,8 @@ std::span<float> Shard::room_in_batch(Local local, Iteration iteration, std::siz
 void Shard::send_batch(std::uint32_t chain, Effects& effects) {
   last_ticket_ = last_ticket_.next();
   Batch batch = std::exchange(batches_[chain], {});
-  const auto [at, added] =
-      outstanding_.emplace(last_ticket_, Outstanding{std::move(batch), chain, now_ + job_.timeouts.request_timeout});
+  const auto [at, added] = outstanding_.emplace(
+      last_ticket_, Outstanding{std::move(batch), chain, RepeatTimer(now_, job_.timeouts.request_timeout)});
   send_outstanding(last_ticket_, at->second, effects);
 }
 
@@ -323,6 +325,7 @@ void Shard::on_replicate_ack(const ReplicateAck& ack, Effects& effects) {
   if (at == outstanding_.end()) {
     return;  // answered before, or of an earlier epoch
   }
+  chain_answered_[at->second.chain] = now_;
   const std::vector<Local> blocks = std::move(at->second.batch.blocks);
   outstanding_.erase(at);
   for (const Local local : blocks) {
@@ -372,8 +375,7 @@ void Shard::on_tick(Time now, Effects& effects) {
     hand_over(server, effects);
   }
   for (auto& [ticket, outstanding] : outstanding_) {
-    if (now >= outstanding.deadline) {
-      outstanding.deadline = now + job_.timeouts.request_timeout;
+    if (outstanding.timer.is_due(now, chain_answered_[outstanding.chain], job_.timeouts.request_timeout)) {
       send_outstanding(ticket, outstanding, effects);
     }
   }
@@ -387,7 +389,7 @@ Time Shard::next_deadline() const {
                          peer.handoff.value == 0 && !peer.behind.empty() ? next_handoff_ : time_never});
   }
   for (const auto& [ticket, outstanding] : outstanding_) {
-    earliest = std::min(earliest, outstanding.deadline);
+    earliest = std::min(earliest, outstanding.timer.deadline());
   }
   return earliest;
 }

@@ -178,9 +178,10 @@ void Shard::on_contribution(const Route& from, const Message& message, const Req
   if (!locate(request.runs, wanted, located_, from, message, effects)) {
     return;
   }
+  const bool asks_again = message.payload.empty();
   std::optional<Payload> decoded;  // behind here everything is float32
   if constexpr (wanted == Wanted::tensors) {
-    if (job_.compression.of_gradients() || !request.format.is_plain()) {
+    if (!asks_again && (job_.compression.of_gradients() || !request.format.is_plain())) {
       decoded = plain_values(from, message, request.format, effects);
       if (!decoded) {
         return;
@@ -189,7 +190,7 @@ void Shard::on_contribution(const Route& from, const Message& message, const Req
   }
   const Payload& payload = decoded ? *decoded : message.payload;
   const RequestId id = message.envelope.request;
-  if (!cut(payload, Parts::values, located_)) {
+  if (!asks_again && !cut(payload, Parts::values, located_)) {
     refuse(from, id, RefusalReason::malformed,
            "a payload of " + std::to_string(payload.size()) + " bytes is not one of these " +
                std::to_string(located_.size()) + " blocks",
@@ -210,15 +211,30 @@ void Shard::on_contribution(const Route& from, const Message& message, const Req
            effects);
     return;
   }
-  if (!payload_is_finite(from, message, payload, request.iteration, request.slice, located_, effects)) {
-    return;
+  const std::uint32_t slot = slot_of_slice_[request.slice.value];
+  if (asks_again) {
+    if (!have_contribution(located_, slot, request.iteration)) {
+      reply(from, id, Missing{request.iteration, {request.slice}}, {}, effects);
+      return;
+    }
+  } else {
+    if (!payload_is_finite(from, message, payload, request.iteration, request.slice, located_, effects)) {
+      return;
+    }
+    // Applying may answer others, who have their own lists: these stay as they are.
+    count(located_, parts_, slot, payload, request.iteration, effects);
   }
-  // Applying may answer others, who have their own lists: these stay as they are.
-  count(located_, parts_, slot_of_slice_[request.slice.value], payload, request.iteration, effects);
   Waiter waiter = waiter_of(from, message.envelope, request.iteration, request.runs);
   waiter.want_values = want_values;
-  waiter.slot = slot_of_slice_[request.slice.value];
+  waiter.slot = slot;
   wait(std::move(waiter), effects);
+}
+
+/// Whether all of the blocks have counted it, for the next version or for one that they have passed.
+bool Shard::have_contribution(const std::vector<Local>& blocks, std::uint32_t slot, Iteration iteration) const {
+  return std::all_of(blocks.begin(), blocks.end(), [&](Local local) {
+    return !is_next(local, slot, iteration) || contributions_[local * slices_.size() + slot].values != nullptr;
+  });
 }
 
 bool Shard::payload_is_finite(const Route& from, const Message& message, const Payload& payload, Iteration iteration,

@@ -22,7 +22,7 @@
 
 namespace ringps {
 
-inline constexpr std::uint32_t protocol_version = 4;
+inline constexpr std::uint32_t protocol_version = 5;
 
 enum class Role : std::uint8_t { coordinator = 0, server = 1, worker = 2, control = 3 };
 
@@ -81,7 +81,8 @@ enum class Kind : std::uint8_t {
 /// Contribute the gradient of `slice` for the blocks of `runs` to `iteration`; payload: their values, in order, in the
 /// job's format or the plain one where that is smaller.
 /// Answered with Ack once every one of the blocks has committed `iteration`; in asynchronous modes once it has
-/// committed this contribution.
+/// committed this contribution. Who asks again sends no payload: the answer is the same if the blocks have the
+/// contribution, and Missing if they have not.
 struct Push {
   static constexpr Kind kind = Kind::push;
   Iteration iteration;
@@ -166,7 +167,8 @@ struct Ack {
   static auto fields(auto& m) { return std::tie(m.iteration); }
 };
 
-/// The slices that some block of the server's still waits for; none if it does not wait for `iteration`.
+/// The slices that some block of the server's still waits for; none if it does not wait for `iteration`. As the answer
+/// to a contribution without payload: this slice, for some of its blocks.
 struct Missing {
   static constexpr Kind kind = Kind::missing;
   Iteration iteration;
@@ -601,6 +603,12 @@ struct Message {
   Body body;
   Payload payload;
 };
+
+/// Whether a request is one that brings a gradient.
+inline bool is_contribution(const Body& body) {
+  return std::holds_alternative<Push>(body) || std::holds_alternative<PushPull>(body) ||
+         std::holds_alternative<PushRows>(body);
+}
 
 /// Kinds whose second frame is required; all others must not have one.
 constexpr bool carries_values(Kind kind) {

@@ -429,8 +429,8 @@ class Maker {
       details["worker_bytes"] = result.usage_of("worker").bytes_max;
       return details;
     };
-    // All processes together take almost 6 times the model: three of it are at the worker, two at the servers.
-    const std::size_t fits_mib = available_mib() / 6 / 256 * 256;
+    // All processes together take 5.4 times the model: three of it are at the worker, two at the servers.
+    const std::size_t fits_mib = static_cast<std::size_t>(static_cast<double>(available_mib()) / 5.5) / 256 * 256;
     const std::size_t largest = std::max(scope_.largest_mib, std::min(4 * scope_.largest_mib, fits_mib));
     std::string before;
     for (const std::size_t size_mib : {scope_.largest_mib, largest}) {

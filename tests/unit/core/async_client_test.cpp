@@ -180,9 +180,12 @@ TEST_CASE("of each block the largest elements are sent, and what is left is adde
   t.contribute({1, -4, 2, 3, 0, 0, 0, 5});
   const auto first = t.only();
   CHECK(t.decoded(first) == std::vector<float>{0, -4, 0, 0, 0, 0, 0, 5});
-  t.now += std::chrono::seconds(1);  // the request is repeated, and the view changes: the same is sent
+  t.now +=
+      std::chrono::seconds(1);  // it is asked about, and has never arrived; then the view changes: the same is sent
   t.effects.clear();
   t.client.on_tick(t.now, t.effects);
+  CHECK(t.only().message.payload.empty());
+  t.answer(t.only(), Missing{Iteration{1}, {SliceId{0}}});
   CHECK(t.decoded(t.only()) == t.decoded(first));
   t.view(make_view(t.job, 2, 1, 2));
   CHECK(t.decoded(t.only()) == t.decoded(first));

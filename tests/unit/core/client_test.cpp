@@ -175,6 +175,49 @@ TEST_CASE("a request that is not answered is sent again, ever more patiently") {
   CHECK(t.sent().size() == 1);
 }
 
+TEST_CASE("a gradient that is not answered is asked about without it, and goes again where it has never arrived") {
+  ClientTest t;
+  t.begin();
+  t.contribute(*t.client.next_task(), 0.25F);
+  const auto push = t.sent().at(0);
+  t.wait(t.job.timeouts.request_timeout);
+  REQUIRE(t.sent().size() == 1);
+  const auto question = t.sent()[0];
+  CHECK(question.message.envelope.request == push.message.envelope.request);
+  CHECK(body<PushPull>(question).slice == SliceId{0});
+  CHECK(question.message.payload.empty());
+  t.answer(question, Missing{Iteration{1}, {SliceId{0}}});
+  REQUIRE(t.sent().size() == 1);
+  CHECK(t.sent()[0].message.envelope.request == push.message.envelope.request);
+  CHECK(floats_of(t.sent()[0].message.payload) == floats_of(push.message.payload));
+  t.contribute(*t.client.next_task(), 0.25F);
+  t.values(push, 1, 7.0F);
+  CHECK(t.reached().size() == 1);
+}
+
+TEST_CASE("while a server answers, nothing is asked of it again, but not for ever") {
+  ClientTest t;
+  t.begin();
+  t.contribute(*t.client.next_task(), 0.25F);
+  const auto first = t.sent().at(0);
+  t.contribute(*t.client.next_task(), 0.25F);
+  const auto second = t.sent().at(0);
+  const Duration timeout = t.job.timeouts.request_timeout;
+  t.wait(timeout / 2);
+  t.answer(second, Ack{Iteration{1}});
+  t.wait(timeout / 2);
+  CHECK(t.sent().empty());
+  CHECK(t.client.next_deadline() == t.now + timeout / 2);
+  std::size_t asked = 0;
+  for (int i = 0; i < 100 && asked == 0; ++i) {  // it goes on saying something else
+    t.answer(first, Refused{RefusalReason::overloaded, ""});
+    t.wait(timeout / 2);
+    asked = t.sent().size();
+    CHECK((asked == 0) == (t.now - start_time < std::chrono::seconds(8)));
+  }
+  CHECK(asked == 1);
+}
+
 TEST_CASE("a second answer to one request, or one of another epoch, size or server, changes nothing") {
   ClientTest t;
   t.view(make_view(t.job, 1, 1, 1));

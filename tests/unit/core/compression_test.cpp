@@ -131,12 +131,15 @@ class CompressedClient {
     effects.clear();
     return sent[0];
   }
-  void answer(const ClientCore::Send& request, std::uint64_t version, const PayloadCoder::Encoded& values) {
+  void answer(const ClientCore::Send& request, Body body, const Payload& payload = {}) {
     client.on_message(now,
                       {{"test", Role::server, "server0", Incarnation{1}, Epoch{1}, request.message.envelope.request},
-                       Values{Iteration{version}, {}, values.format},
-                       values.payload},
+                       std::move(body),
+                       payload},
                       effects);
+  }
+  void answer(const ClientCore::Send& request, std::uint64_t version, const PayloadCoder::Encoded& values) {
+    answer(request, Values{Iteration{version}, {}, values.format}, values.payload);
   }
 
   const JobSpec job;
@@ -160,8 +163,12 @@ TEST_CASE("a worker computes from the weights as they come over, and sends its g
   CHECK(push.message.payload.size() == 12);
   CHECK(t.client.traffic().gradients == 12);
   CHECK(t.client.traffic().gradients_float32 == 24);
-  t.now += std::chrono::seconds(1);  // the same again
+  t.now += std::chrono::seconds(1);
   t.client.on_tick(t.now, t.effects);
+  const auto question = t.take();
+  CHECK(question.message.payload.empty());
+  CHECK(t.client.traffic().gradients == 12);
+  t.answer(question, Missing{Iteration{1}, {SliceId{0}}});  // the same again
   CHECK(t.take().message.payload.data() == push.message.payload.data());
   CHECK(t.client.traffic().gradients == 24);
 }

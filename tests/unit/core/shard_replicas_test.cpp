@@ -157,7 +157,7 @@ TEST_CASE("a replicated gradient that is lost is sent again, and one that comes 
   CHECK(c.answers.empty());
   c.tick(0, c.job.timeouts.request_timeout);
   c.deliver([](const std::string&, const Message& m) { return is<ReplicateAck>(m); });
-  c.tick(0, c.job.timeouts.request_timeout);
+  c.tick(0, 2 * c.job.timeouts.request_timeout);
   c.deliver();
   CHECK(c.answered<Values>() == 1);
   CHECK(c.version(1) == Iteration{1});

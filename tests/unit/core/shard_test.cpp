@@ -77,6 +77,38 @@ TEST_CASE("a repeated request replaces itself and is answered once, to where it 
   CHECK(t.replies()[1].to != "old connection");
 }
 
+TEST_CASE("whoever asks about a contribution without sending it is answered as for it, or told that it is missing") {
+  ShardTest t;
+  t.view(make_view(t.job, 1, 1, 2));
+  Message question = t.push(1, 0, 0.5F);
+  question.payload = {};
+  t.say(question);
+  CHECK(t.reply<Missing>().iteration == Iteration{1});
+  CHECK(t.reply<Missing>().slices == std::vector<SliceId>{SliceId{0}});
+  Message half = t.push(1, 0, 0.5F);  // of two blocks one has it
+  std::get<PushPull>(half.body).runs = {{0, 0, 1}};
+  half.payload = payload_of({0.5F, 0.5F});
+  t.say(half);
+  t.say(question);
+  CHECK(t.reply<Missing>().iteration == Iteration{1});
+  t.say(t.push(1, 0, 0.5F), "old route");
+  t.say(question, "route");
+  CHECK(t.effects.empty());  // it waits as before, for one answer
+  t.say(t.push(1, 1, 0.5F), "other");
+  std::vector<Route> to;
+  for (const auto& reply : t.replies()) {
+    to.push_back(std::holds_alternative<Values>(reply.message.body) ? reply.to : "");
+  }
+  std::sort(to.begin(), to.end());
+  CHECK(to == std::vector<Route>{"other", "route", "route"});  // the half's as well
+  t.say(question);
+  CHECK(t.reply<Values>().iteration == Iteration{1});
+  CHECK(t.shard.counters().duplicates == 1);  // the block that had come with the half
+  question.body = PushPull{Iteration{3}, SliceId{0}, all_blocks()};
+  t.say(question);
+  CHECK(t.refusal().reason == RefusalReason::version_gone);
+}
+
 TEST_CASE("blocks are not in lockstep, and an answer waits for the last of its own") {
   ShardTest t;
   t.view(make_view(t.job, 1, 1, 2));
@@ -182,7 +214,7 @@ TEST_CASE("blocks that are not in the model are refused") {
 TEST_CASE("a payload of the wrong length is refused") {
   ShardTest t;
   t.view(make_view(t.job, 1, 1, 2));
-  for (const std::size_t elements : {0U, 5U, 7U}) {
+  for (const std::size_t elements : {5U, 7U}) {
     Message message = t.push(1, 0, 0.5F);
     message.payload = payload_of(std::vector<float>(elements, 0.5F));
     t.say(message);
