@@ -19,6 +19,9 @@ class AllSlicesOnce : public Checker {
   using Checker::Checker;
 
   void before_shard_message(const Host& host, const Message& message, const Shard&) override {
+    if (message.payload.empty()) {  // only asks
+      return;
+    }
     if (const auto* push = std::get_if<Push>(&message.body)) {
       note(host, push->iteration, push->slice, push->runs);
     } else if (const auto* push_pull = std::get_if<PushPull>(&message.body)) {

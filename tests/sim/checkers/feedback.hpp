@@ -66,7 +66,7 @@ class ErrorFeedback : public Checker {
 
   void on_pushed(const Host& host, const Message& message) override {
     const auto* push = std::get_if<PushPull>(&message.body);
-    if (push == nullptr || evidence_.job.compression.gradients != Encoding::top_k) {
+    if (push == nullptr || message.payload.empty() || evidence_.job.compression.gradients != Encoding::top_k) {
       return;
     }
     const BlockTable& table = evidence_.reference.table();

@@ -37,6 +37,9 @@ class EachSampleOnce : public Checker {
   }
 
   void before_shard_message(const Host&, const Message& message, const Shard&) override {
+    if (message.payload.empty()) {  // only asks
+      return;
+    }
     if (const auto* push = std::get_if<Push>(&message.body)) {
       came_.emplace(push->iteration, push->slice);
     } else if (const auto* push_pull = std::get_if<PushPull>(&message.body)) {
