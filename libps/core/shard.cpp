@@ -20,6 +20,7 @@ Shard::Shard(const JobSpec& job, ServerId id, Incarnation incarnation)
       incarnation_(incarnation),
       table_(job.tensors, job.block_elements, job.tables),
       scale_(reduction_scale(job)),
+      scratch_(piece_elements * (1 + job.optimizer.state_per_element())),
       coder_(job.compression.keep) {
   slot_of_slice_.assign(job_.slices, none);
   for (std::uint32_t s = 0; s < job_.slices; ++s) {
@@ -187,7 +188,7 @@ void Shard::on_restored(Time now, Epoch restore_epoch, std::vector<BlockState> s
       blocks_[local].rows.emplace(row_rules_[table_.table_of(id)], *states[i].rows);
     } else {
       blocks_[local].current = std::move(states[i].buffer);
-      prepare_spares(blocks_[local].current.size());
+      prepare_spares(blocks_[local]);
     }
   }
   restoring_.clear();
@@ -200,9 +201,10 @@ void Shard::on_restored(Time now, Epoch restore_epoch, std::vector<BlockState> s
 
 /// For the version after the first, and for the one after a version that a checkpoint holds: memory that nobody has
 /// touched yet takes longer to get than a step to compute, and these two come in the middle of training.
-void Shard::prepare_spares(std::size_t floats) {
-  for (int version = 0; job_.checkpoint.interval != 0 && version < 2; ++version) {
-    spare_.give_back(Buffer(floats, 0.0F));
+void Shard::prepare_spares(const Block& block) {
+  if (job_.checkpoint.interval != 0) {
+    spare_.give_back(Buffer(previous_floats(block.id), 0.0F));
+    spare_.give_back(Buffer(block_floats(block.id), 0.0F));
   }
 }
 

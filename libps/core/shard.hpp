@@ -196,7 +196,7 @@ class Shard {
     std::uint32_t contributed = 0;  ///< slices that have contributed to version + 1
     std::uint32_t first_waiter = none;
     BlockBuffer current;           ///< of `version`; null: not handed over or restored yet
-    BlockBuffer previous;          ///< of version - 1; null right after a restore
+    BlockBuffer previous;          ///< of version - 1, perhaps its values only; null right after a restore
     std::optional<RowBlock> rows;  ///< of a table: in place of the two, both versions
     // The primary's:
     bool committed = false;         ///< whether all holders are known to have `version`
@@ -290,7 +290,7 @@ class Shard {
   void apply_block(Local local, Effects& effects);
   const OptimizerStep& step_of(const Block& block);
   void step(Block& block, std::span<const std::byte* const> contributions, float scale, std::span<float> keep);
-  void prepare_spares(std::size_t floats);
+  void prepare_spares(const Block& block);
   void step_rows(Block& block, std::span<const std::byte* const> contributions, float scale, Effects& effects);
   void recount_rows();
   void check_rows(std::uint32_t table, Effects& effects);
@@ -366,6 +366,11 @@ class Shard {
     return std::size_t{table_[block].elements} * (1 + job_.optimizer.state_per_element());
   }
   std::size_t block_floats(BlockId block) const { return model_floats(block) + clock_floats(); }
+  /// Whether of the version before the current one nothing but the values counts.
+  bool keeps_values_only() const { return !job_.asynchronous() && job_.optimizer.state_per_element() != 0; }
+  std::size_t previous_floats(BlockId block) const {
+    return keeps_values_only() ? table_[block].elements : block_floats(block);
+  }
   std::size_t handoff_bytes(const Block& block) const;
   void to_server(std::uint32_t server, Body body, Payload payload, Effects& effects) const;
 
@@ -433,6 +438,7 @@ class Shard {
   std::vector<std::uint32_t> merged_;    ///< asynchronous modes: slots of the step that is being made
   OptimizerStep step_;
   Floats gradient_ = Floats(piece_elements);
+  Floats scratch_;  ///< values and state of as many elements
   std::vector<Local> located_;
   struct {
     Iteration iteration;

@@ -91,7 +91,8 @@ bool Shard::on_handoff(std::uint32_t from, const Message& message, const Handoff
       return false;
     }
     const BlockId id = blocks_[local->front()].id;
-    if (!table_.is_rows(id) && handed.bytes != block_floats(id) * sizeof(float) * (handed.previous ? 2 : 1)) {
+    const std::size_t floats = block_floats(id) + (handed.previous ? previous_floats(id) : 0);
+    if (!table_.is_rows(id) && handed.bytes != floats * sizeof(float)) {
       return false;
     }
     blocks.push_back(local->front());

@@ -35,17 +35,27 @@ void Shard::step(Block& block, std::span<const std::byte* const> contributions, 
   const std::size_t elements = table_[block.id].elements;
   const Iteration iteration = block.version.next();
   const OptimizerStep& optimizer = step_of(block);
-  BlockBuffer next = spare_.take(block.current.size());
-  const std::span<const float> current = std::as_const(block.current).values().first(model_floats(block.id));
-  const std::span<float> made = next.values().first(current.size());
+  // Nobody asks for the optimizer state of the version before: its values are set aside, and the rest is written anew
+  // where it is. But a checkpoint or an answer may still read the buffer.
+  const bool in_place = keeps_values_only() && block.current.is_sole_owner();
+  BlockBuffer other = spare_.take(in_place ? elements : block.current.size());
+  const std::span<float> current = block.current.values().first(model_floats(block.id));
   for (std::size_t begin = 0; begin < elements; begin += piece_elements) {
     const std::size_t count = std::min(piece_elements, elements - begin);
     const std::span<float> gradient = keep.empty() ? std::span(gradient_).first(count) : keep.subspan(begin, count);
     reduce(contributions, begin, scale, gradient);
-    optimizer.apply(elements, begin, current, gradient, made);
+    if (in_place) {
+      std::copy_n(current.data() + begin, count, other.data() + begin);
+      optimizer.apply_in_place(elements, begin, current, gradient, scratch_);
+    } else {
+      optimizer.apply(elements, begin, current, gradient, other.values().first(current.size()));
+    }
   }
-  advance_clocks(block, next);
-  spare_.give_back(std::exchange(block.previous, std::exchange(block.current, std::move(next))));
+  if (!in_place) {
+    advance_clocks(block, other);
+    std::swap(block.current, other);
+  }
+  spare_.give_back(std::exchange(block.previous, std::move(other)));
   block.version = iteration;
   block.made_in = view_.epoch;
   note_newest(block);
@@ -148,7 +158,8 @@ void Shard::hold_for_checkpoint(Block& block, Effects& effects) {
       continue;
     }
     const bool is_current = job_.asynchronous() ? block.committed : block.version == due;
-    if (!job_.asynchronous() && !is_current && (block.version != due.next() || !block.has_previous())) {
+    if (!job_.asynchronous() && !is_current &&
+        (block.version != due.next() || !block.has_previous() || (!block.rows && keeps_values_only()))) {
       continue;  // too late
     }
     block.held = due;

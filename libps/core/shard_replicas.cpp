@@ -149,7 +149,8 @@ void Shard::hand_over(std::uint32_t server, Effects& effects) {
 }
 
 std::size_t Shard::handoff_bytes(const Block& block) const {
-  return block.rows ? block.rows->state_bytes() : block.current.size() * sizeof(float) * (block.has_previous() ? 2 : 1);
+  return block.rows ? block.rows->state_bytes()
+                    : (block.current.size() + (block.previous ? previous_floats(block.id) : 0)) * sizeof(float);
 }
 
 void Shard::send_handoff(std::uint32_t server, Effects& effects) {
@@ -171,11 +172,13 @@ void Shard::send_handoff(std::uint32_t server, Effects& effects) {
       to += block.rows->state_bytes();
       continue;
     }
-    for (const BlockBuffer* buffer : {&block.current, &block.previous}) {
-      if (*buffer) {
-        std::memcpy(to, buffer->data(), buffer->size() * sizeof(float));
-        to += buffer->size() * sizeof(float);
-      }
+    const auto write = [&](const BlockBuffer& buffer, std::size_t floats) {
+      std::memcpy(to, buffer.data(), floats * sizeof(float));
+      to += floats * sizeof(float);
+    };
+    write(block.current, block.current.size());
+    if (block.previous) {
+      write(block.previous, previous_floats(block.id));
     }
   }
   to_server(server, std::move(handoff), Payload::of(values, values.size()), effects);

@@ -8,13 +8,15 @@
 
 namespace ringps::kernels {
 
-/// `count` elements of a block. State of the k-th kind lies k * stride floats behind the values.
+/// `count` elements of a block. State of the k-th kind lies k * stride floats behind the values, in `next` k *
+/// next_stride. The two do not overlap.
 struct Step {
   std::size_t count;
   const float* gradient;
   const float* current;
   float* next;
   std::size_t stride;
+  std::size_t next_stride;
   float rate;
   float decay;
 };

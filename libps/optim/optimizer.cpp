@@ -70,8 +70,23 @@ void OptimizerStep::apply(std::size_t elements, std::size_t begin, std::span<con
   const std::size_t floats = elements * (1 + state_per_element_);
   check(current.size() == floats && next.size() == floats, "values and optimizer state fit the optimizer");
   check(begin + gradient.size() <= elements, "a gradient lies within its block");
-  const kernels::Step step{gradient.size(), gradient.data(), current.data() + begin, next.data() + begin, elements,
-                           rate_,           decay_};
+  run({gradient.size(), gradient.data(), current.data() + begin, next.data() + begin, elements, elements, rate_,
+       decay_});
+}
+
+void OptimizerStep::apply_in_place(std::size_t elements, std::size_t begin, std::span<float> block,
+                                   std::span<const float> gradient, std::span<float> scratch) const {
+  const std::size_t count = gradient.size();
+  check(block.size() == elements * (1 + state_per_element_), "values and optimizer state fit the optimizer");
+  check(begin + count <= elements, "a gradient lies within its block");
+  check(scratch.size() >= count * (1 + state_per_element_), "the scratch memory is large enough");
+  for (std::size_t run = 0; run <= state_per_element_; ++run) {
+    std::copy_n(block.data() + run * elements + begin, count, scratch.data() + run * count);
+  }
+  run({count, gradient.data(), scratch.data(), block.data() + begin, count, elements, rate_, decay_});
+}
+
+void OptimizerStep::run(const kernels::Step& step) const {
   switch (kind_) {
     case OptimizerKind::sgd:
       return kernels_->sgd(step);

@@ -72,7 +72,14 @@ class OptimizerStep {
   void apply(std::size_t elements, std::size_t begin, std::span<const float> current, std::span<const float> gradient,
              std::span<float> next) const;
 
+  /// The same within one buffer: what is there becomes what is next. `scratch`: at least gradient.size() values with
+  /// their state.
+  void apply_in_place(std::size_t elements, std::size_t begin, std::span<float> block, std::span<const float> gradient,
+                      std::span<float> scratch) const;
+
  private:
+  void run(const kernels::Step& step) const;
+
   Iteration iteration_;
   OptimizerKind kind_ = OptimizerKind::sgd;
   std::uint32_t state_per_element_ = 0;

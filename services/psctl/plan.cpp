@@ -14,8 +14,12 @@
 namespace ringps {
 namespace {
 
-/// The current and the previous version of each block, and one that is being made or written to a checkpoint.
-constexpr std::uint64_t versions_kept = 3;
+/// Of the current and the previous version of each block, and of one that is being made or written to a checkpoint. In
+/// synchronous runs the version before has no optimizer state.
+std::uint64_t floats_per_element(const JobSpec& job) {
+  const std::uint64_t version = 1 + job.optimizer.state_per_element();
+  return 2 * version + (job.asynchronous() ? version : 1);
+}
 
 /// As a shell would need it.
 std::string quoted(const std::string& argument) {
@@ -165,8 +169,7 @@ std::vector<ServerLoad> server_loads(const Config& config) {
   std::vector<ServerLoad> loads;
   for (std::uint32_t i = 0; i < job.servers; ++i) {
     const std::uint64_t bytes = value_bytes(blocks, placement.owned(i));
-    loads.push_back({ids[i], placement.owned(i).size(), bytes,
-                     versions_kept * bytes * (1 + job.optimizer.state_per_element()), bytes * job.slices});
+    loads.push_back({ids[i], placement.owned(i).size(), bytes, floats_per_element(job) * bytes, bytes * job.slices});
   }
   return loads;
 }

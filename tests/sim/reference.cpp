@@ -213,15 +213,21 @@ bool Reference::is_used(SliceId slice) const {
   });
 }
 
+bool Reference::are_values(BlockId block, Iteration version, std::span<const float> buffer) const {
+  const auto& at = table_[block];
+  return version <= job_.iterations && buffer.size() >= at.elements &&
+         is_part(versions_[version.value].weights, at, buffer.first(at.elements));
+}
+
 bool Reference::is_block(BlockId block, Iteration version, std::span<const float> buffer) const {
   const auto& at = table_[block];
-  const Version& all = versions_[version.value];
-  const auto same = [&](const Floats& flat, std::size_t offset) {
-    return std::memcmp(flat.data() + at.flat_offset, buffer.data() + offset, at.elements * sizeof(float)) == 0;
-  };
   const bool stateful = job_.optimizer.state_per_element() != 0;
-  return version <= job_.iterations && buffer.size() == std::size_t{at.elements} * (stateful ? 2 : 1) &&
-         same(all.weights, 0) && (!stateful || same(all.state, at.elements));
+  return buffer.size() == std::size_t{at.elements} * (stateful ? 2 : 1) && are_values(block, version, buffer) &&
+         (!stateful || is_part(versions_[version.value].state, at, buffer.last(at.elements)));
+}
+
+bool Reference::is_part(const Floats& flat, const BlockTable::Block& at, std::span<const float> floats) {
+  return std::memcmp(flat.data() + at.flat_offset, floats.data(), floats.size_bytes()) == 0;
 }
 
 }  // namespace ringps::sim

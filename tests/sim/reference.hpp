@@ -42,10 +42,15 @@ class Reference {
   /// Whether some block takes contributions of that slice: a server may have slices of its own and no blocks.
   bool is_used(SliceId slice) const;
   bool is_block(BlockId block, Iteration version, std::span<const float> buffer) const;
+  /// Whether a buffer begins with the block's values.
+  bool are_values(BlockId block, Iteration version, std::span<const float> buffer) const;
   /// The same for a block of a table.
   RowImage rows(BlockId block, Iteration version) const;
 
  private:
+  /// Whether `flat` has these floats where the block is.
+  static bool is_part(const Floats& flat, const BlockTable::Block& at, std::span<const float> floats);
+
   struct Row {
     std::vector<float> values;
     std::vector<float> state;

@@ -28,7 +28,8 @@ class SameBits : public Checker {
       }
       is_reference(host, block.block, block.version, block.current);
       if (!block.previous.empty()) {
-        is_reference(host, block.block, Iteration{block.version.value - 1}, block.previous);
+        const Iteration version{block.version.value - 1};
+        is_right(evidence_.reference.are_values(block.block, version, block.previous), host, block.block, version);
       }
     }
   }

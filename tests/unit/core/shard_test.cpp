@@ -156,6 +156,32 @@ TEST_CASE("values that are on their way do not change when the next versions are
   CHECK(floats_of(uncopied) == std::vector<float>{5, 5});
 }
 
+TEST_CASE("of the version before only the values are kept, and whoever still reads the whole of it is not disturbed") {
+  JobSpec job = small_job();
+  job.optimizer.kind = OptimizerKind::momentum;
+  ShardTest t(job);
+  t.view(make_view(t.job, 1, 1, 2));
+  t.iterate(1);
+  const float* const kept = t.shard.observe()[2].current.data();
+  CHECK(t.shard.observe()[2].current.size() == 4);
+  CHECK(t.shard.observe()[2].previous.size() == 2);
+  Message one_block = t.pull(Iteration{1}, 2);
+  one_block.body = Pull{Iteration{1}, true, {{1, 0, 1}}};
+  t.say(one_block);
+  const Payload uncopied = t.replies()[0].message.payload;
+  const std::vector<float> before = floats_of(uncopied);
+  t.iterate(2);
+  CHECK(t.shard.observe()[2].current.data() != kept);  // somebody reads it
+  const float* const now = t.shard.observe()[2].current.data();
+  t.iterate(3);
+  CHECK(t.shard.observe()[2].current.data() == now);
+  CHECK(floats_of(uncopied) == before);
+  t.say(t.pull(Iteration{2}));
+  CHECK(t.reply<Values>().iteration == Iteration{2});
+  // By hand: m = 0.9 m + 0.5, w = w - m.
+  CHECK(floats_of(t.replies()[0].message.payload)[4] == 5.0F - 0.5F - (0.9F * 0.5F + 0.5F));
+}
+
 TEST_CASE("a pull waits for the version that it asks for") {
   ShardTest t;
   t.view(make_view(t.job, 1, 1, 2));

@@ -32,7 +32,7 @@ void check_same(const Run& run) {
     std::vector<float> plain(3 * count);
     std::vector<float> vectorised(3 * count);
     const auto step_to = [&](std::vector<float>& next) {
-      return Step{count, gradient.data(), block.data(), next.data(), count, 0.05F, 0.01F};
+      return Step{count, gradient.data(), block.data(), next.data(), count, count, 0.05F, 0.01F};
     };
     run(baseline(), block, bytes.data(), step_to(plain));
     run(*wide, block, bytes.data(), step_to(vectorised));

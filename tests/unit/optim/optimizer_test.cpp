@@ -180,6 +180,15 @@ TEST_CASE("an element's step does not depend on its place in the block, nor on t
       OptimizerStep(spec, Iteration{3}).apply(elements, i, block, std::span(gradient).subspan(i, 1), pieces);
     }
     RC_ASSERT(same_bits(whole, pieces));
+    auto in_place = block;
+    const auto piece = *rc::gen::inRange<std::size_t>(1, elements + 1);
+    std::vector<float> scratch(piece * (1 + spec.state_per_element()));
+    for (std::size_t i = 0; i < elements; i += piece) {
+      OptimizerStep(spec, Iteration{3})
+          .apply_in_place(elements, i, in_place, std::span(gradient).subspan(i, std::min(piece, elements - i)),
+                          scratch);
+    }
+    RC_ASSERT(same_bits(whole, in_place));
   }));
 }
 
