@@ -74,7 +74,7 @@ struct Queues {
   int receive;
 };
 
-/// For messages of at most `message_bytes`: some 32 MiB may have been received.
+/// For messages of at most `message_bytes`: some 16 MiB may have been received.
 Queues bulk_queues(std::uint32_t message_bytes);
 
 inline constexpr Queues control_queues{1024, 1024};
