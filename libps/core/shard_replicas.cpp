@@ -246,7 +246,7 @@ void Shard::review(Local local, Effects& effects) {
     if (known == chains_.end()) {
       chains_.push_back(std::move(chain));
       batches_.emplace_back();
-      chain_answered_.push_back({});
+      chain_answered_.emplace_back();
     }
   }
   if (holders_synced && !block.committed && !block.replicating) {
