@@ -7,6 +7,7 @@
 #include "libps/core/bounds.hpp"
 
 namespace ringps {
+
 AsyncClientCore::AsyncClientCore(const JobSpec& job, WorkerId id, Incarnation incarnation)
     : job_(job),
       id_(std::move(id)),
@@ -328,7 +329,7 @@ void AsyncClientCore::on_refused(Time now, const Refused& refused, const std::st
 
 void AsyncClientCore::on_tick(Time now, Effects& effects) {
   for (auto& [id, request] : requests_) {
-    if (request.timer.is_due(now, heard_[parts_[request.part].server], job_.timeouts.request_timeout)) {
+    if (request.timer.is_due(now, heard_[parts_[request.part].server])) {
       send(id, request, is_contribution(request.body) ? Payload() : request.payload, effects);
     }
   }

@@ -455,7 +455,7 @@ bool ClientCore::all_arrived() const {
 
 void ClientCore::on_tick(Time now, Effects& effects) {
   for (auto& [id, request] : requests_) {
-    if (request.timer.is_due(now, heard_[parts_[request.part].server], job_.timeouts.request_timeout)) {
+    if (request.timer.is_due(now, heard_[parts_[request.part].server])) {
       send(id, request, is_contribution(request.body) ? Payload() : request.payload, effects);
     }
   }

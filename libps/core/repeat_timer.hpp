@@ -12,17 +12,18 @@ namespace ringps {
 /// after a long time in spite of other answers.
 class RepeatTimer {
  public:
-  RepeatTimer(Time now, Duration silence_max) : sent_(now), patience_(silence_max), deadline_(now + silence_max) {}
+  RepeatTimer(Time now, Duration silence_max)
+      : silence_max_(silence_max), sent_(now), patience_(silence_max), deadline_(now + silence_max) {}
 
   Time deadline() const { return deadline_; }
 
   /// Whether the request is to be sent now; the answer is taken to be acted on. `heard`: when whoever is asked last
   /// answered anything. Without an answer the times in between grow.
-  bool is_due(Time now, Time heard, Duration silence_max) {
+  bool is_due(Time now, Time heard) {
     if (now < deadline_) {
       return false;
     }
-    if (const Time until = std::min(heard + silence_max, sent_ + patience_max); now < until) {
+    if (const Time until = std::min(heard + silence_max_, sent_ + patience_max); now < until) {
       deadline_ = until;
       return false;
     }
@@ -35,6 +36,7 @@ class RepeatTimer {
  private:
   static constexpr Duration patience_max = std::chrono::seconds(8);
 
+  Duration silence_max_;
   Time sent_;
   Duration patience_;
   Time deadline_;

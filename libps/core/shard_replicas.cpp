@@ -378,7 +378,7 @@ void Shard::on_tick(Time now, Effects& effects) {
     hand_over(server, effects);
   }
   for (auto& [ticket, outstanding] : outstanding_) {
-    if (outstanding.timer.is_due(now, chain_answered_[outstanding.chain], job_.timeouts.request_timeout)) {
+    if (outstanding.timer.is_due(now, chain_answered_[outstanding.chain])) {
       send_outstanding(ticket, outstanding, effects);
     }
   }
