@@ -261,7 +261,7 @@ void take_short_cuts() {
 
 Queues bulk_queues(std::uint32_t message_bytes) {
   constexpr int most = 4096;
-  return {most, std::clamp(static_cast<int>((16U << 20U) / std::max(message_bytes, 1U)), 16, most)};
+  return {most, std::clamp(static_cast<int>((64U << 20U) / std::max(message_bytes, 1U)), 16, most)};
 }
 
 // ---- waiting for a socket ------------------------------------------------------------------------------------------

@@ -74,7 +74,9 @@ struct Queues {
   int receive;
 };
 
-/// For messages of at most `message_bytes`: some 16 MiB may have been received.
+/// For messages of at most `message_bytes`: some 64 MiB may have been received. That is what comes in while a
+/// thread is kept from its core by others for some 10 ms; with 16 MiB, a checkpoint made iterations of 1 GiB wait by
+/// 100 to 500 ms, with more than 64 no less than with 64 (`ps-bench --filter checkpoint`).
 Queues bulk_queues(std::uint32_t message_bytes);
 
 inline constexpr Queues control_queues{1024, 1024};
