@@ -12,7 +12,7 @@ AsyncClientCore::AsyncClientCore(const JobSpec& job, WorkerId id, Incarnation in
     : job_(job),
       id_(std::move(id)),
       incarnation_(incarnation),
-      table_(job.tensors, job.block_elements),
+      table_(job.tensors, job.block_elements, job.tables),
       codec_(job.compression, table_) {}
 
 // ---- views ----------------------------------------------------------------------------------------------------------
@@ -65,6 +65,10 @@ void AsyncClientCore::resume(Time now, SliceId id, const Slice& slice, Effects& 
     if (has(slice.fetch, part)) {
       continue;
     }
+    if (part.rows) {
+      push_rows(now, id, slice, p, effects);
+      continue;
+    }
     if (!slice.gradient) {
       const Iteration bound{slice.clock.value - std::min(slice.clock.value, job_.staleness)};
       request(now, id, p, Pull{bound, true, part.runs}, {}, effects);
@@ -73,6 +77,7 @@ void AsyncClientCore::resume(Time now, SliceId id, const Slice& slice, Effects& 
     auto [payload, format] = codec_.gradient(part, slice.gradient);
     request(now, id, p, PushPull{slice.clock.next(), id, part.runs, format}, std::move(payload), effects);
   }
+  pull_rows(now, id, slice, effects);
 }
 
 /// Everybody else has gone on without us: what is known counts for nothing.
@@ -104,6 +109,12 @@ bool AsyncClientCore::has(const Fetch& fetch, const Part& part) const {
                      [&](BlockId block) { return fetch.arrived[block.value] != 0; });
 }
 
+/// What is in everything that has arrived of every slice.
+Iteration AsyncClientCore::floor_of(const Fetch& fetch) const {
+  const Iteration floor = *std::min_element(fetch.clocks.begin(), fetch.clocks.end());
+  return floor == newest_version ? floor_ : floor;  // the last contribution to tables brings nothing with it
+}
+
 /// Whether a gradient of clock + 1 may be computed from weights that contain `floor` of every slice.
 bool AsyncClientCore::may_compute(Iteration clock, Iteration floor) const {
   return job_.consistency == Consistency::asp || floor.value + job_.staleness >= clock.value;
@@ -119,14 +130,22 @@ void AsyncClientCore::fetch_jointly(Time now, Effects& effects) {
   joint_ = new_fetch();
   joint_is_last_ = all_done;
   for (std::size_t p = 0; p < parts_.size(); ++p) {
-    request(now, std::nullopt, p, Pull{all_done ? job_.iterations : newest_version, true, parts_[p].runs}, {}, effects);
+    const Part& part = parts_[p];
+    if (part.rows && !all_done) {  // no row, but the clocks
+      const Buffer lists = RowBatch(table_, {}).ids_of(part.blocks);
+      request(now, std::nullopt, p, PullRows{newest_version, part.runs, own_.front()}, Payload::of(lists, lists.size()),
+              effects);
+    } else {
+      request(now, std::nullopt, p, Pull{all_done ? job_.iterations : newest_version, !part.rows, part.runs}, {},
+              effects);
+    }
   }
 }
 
 void AsyncClientCore::on_joint(Time now, Effects& effects) {
   const Fetch fetch = std::move(*joint_);
   joint_.reset();
-  const Iteration floor = *std::min_element(fetch.clocks.begin(), fetch.clocks.end());
+  const Iteration floor = floor_of(fetch);
   floor_ = std::max(floor_, floor);
   if (joint_is_last_) {
     finished_ = true;
@@ -146,12 +165,15 @@ void AsyncClientCore::on_joint(Time now, Effects& effects) {
     if (job_.compression.gradients == Encoding::top_k && slice.clock.value > 0) {
       codec_.count_lost_residual();  // whoever had the slice before, it is gone with them, or with what was undone
     }
-    if (may_compute(slice.clock, floor)) {
+    if (!may_compute(slice.clock, floor)) {  // whoever had it before was the first of all, and was about to wait
+      slice.fetch = new_fetch();
+      nothing_to_push(slice.fetch);
+      resume(now, id, slice, effects);
+    } else if (job_.tables.empty()) {
       slice.weights = fetch.values;
       slice.floor = floor;
-    } else {  // whoever had it before was the first of all, and was about to wait
-      slice.fetch = new_fetch();
-      resume(now, id, slice, effects);
+    } else {  // the rows are still to come
+      slice.fetch = fetch;
     }
   }
   if (const Iteration own = own_iteration(); own < job_.iterations) {
@@ -160,14 +182,16 @@ void AsyncClientCore::on_joint(Time now, Effects& effects) {
   fetch_jointly(now, effects);
 }
 
-/// All blocks have this slice's contribution, and with it have come new weights.
+/// All blocks have this slice's contribution, and with it have come new weights, and the rows for its next one.
 void AsyncClientCore::on_slice(Time now, SliceId id, Effects& effects) {
   Slice& slice = slices_.at(id);
   const Fetch fetch = std::exchange(slice.fetch, {});
-  slice.floor = *std::min_element(fetch.clocks.begin(), fetch.clocks.end());
+  slice.floor = floor_of(fetch);
   floor_ = std::max(floor_, slice.floor);
   if (std::exchange(slice.gradient, nullptr)) {
     slice.clock = slice.clock.next();
+    slice.sent_rows = nullptr;
+    slice.row_gradient = nullptr;
   }
   if (slice.clock < job_.iterations) {
     slice.weights = fetch.values;
@@ -207,7 +231,7 @@ std::optional<AsyncClientCore::Task> AsyncClientCore::next_task() const {
   std::optional<Task> task;
   for (const auto& [id, slice] : slices_) {
     if (slice.weights && (!task || slice.clock.next() < task->iteration)) {
-      task = Task{slice.clock.next(), id, slice.weights, nullptr};
+      task = Task{slice.clock.next(), id, slice.weights, slice.rows};
     }
   }
   return task;
@@ -227,9 +251,11 @@ std::shared_ptr<const Floats> AsyncClientCore::to_send(Slice& slice, std::shared
   return kept;
 }
 
-void AsyncClientCore::contribute(Time now, const Task& task, std::shared_ptr<const Floats> gradient, Effects& effects) {
+void AsyncClientCore::contribute(Time now, const Task& task, std::shared_ptr<const Floats> gradient, Effects& effects,
+                                 std::shared_ptr<const Floats> row_gradient) {
   const auto at = slices_.find(task.slice);
-  if (at == slices_.end() || at->second.weights != task.weights || at->second.clock.next() != task.iteration) {
+  if (at == slices_.end() || at->second.weights != task.weights || at->second.rows != task.rows ||
+      at->second.clock.next() != task.iteration) {
     return;
   }
   Slice& slice = at->second;
@@ -239,18 +265,21 @@ void AsyncClientCore::contribute(Time now, const Task& task, std::shared_ptr<con
   ++staleness_[lacked];
   slice.weights = nullptr;
   slice.gradient = to_send(slice, std::move(gradient));
+  slice.sent_rows = std::exchange(slice.rows, nullptr);
+  slice.row_gradient = std::move(row_gradient);
   slice.fetch = new_fetch();
   resume(now, task.slice, slice, effects);
 }
 
 // ---- messages -------------------------------------------------------------------------------------------------------
 
-void AsyncClientCore::request(Time now, std::optional<SliceId> slice, std::size_t part, Body body, Payload payload,
-                              Effects& effects) {
+AsyncClientCore::Request& AsyncClientCore::request(Time now, std::optional<SliceId> slice, std::size_t part, Body body,
+                                                   Payload payload, Effects& effects) {
   last_request_ = last_request_.next();
   const auto [at, added] = requests_.emplace(last_request_, Request{slice, part, std::move(body), std::move(payload),
                                                                     RepeatTimer(now, job_.timeouts.request_timeout)});
   send(last_request_, at->second, at->second.payload, effects);
+  return at->second;
 }
 
 void AsyncClientCore::send(RequestId id, const Request& request, const Payload& payload, Effects& effects) {
@@ -282,14 +311,29 @@ void AsyncClientCore::on_message(Time now, Message message, Effects& effects) {
   } else if (const auto* refused = std::get_if<Refused>(&message.body)) {
     on_refused(now, *refused, envelope.sender, effects);
   } else if (const auto* values = std::get_if<Values>(&message.body)) {
-    const auto payload = codec_.values(parts_[at->second.part], values->format, message.payload);
+    const auto payload = payload_of(at->second, *values, message.payload);
     if (!payload || values->clocks.size() != job_.slices) {
       return;  // not what was asked for; the request is repeated
     }
     const Request answered = std::move(at->second);
     requests_.erase(at);
     on_values(now, answered, *values, *payload, effects);
+  } else if (std::holds_alternative<Ack>(message.body) && parts_[at->second.part].rows) {
+    const Request answered = std::move(at->second);
+    requests_.erase(at);
+    on_ack(now, answered, effects);
   }
+}
+
+/// The float32 values of an answer; nothing if it is not what was asked for.
+std::optional<Payload> AsyncClientCore::payload_of(const Request& request, const Values& values,
+                                                   const Payload& payload) {
+  const Part& part = parts_[request.part];
+  if (!part.rows) {
+    return codec_.values(part, values.format, payload);
+  }
+  const std::size_t bytes = request.rows ? request.rows->value_bytes(request.blocks) : 0;
+  return payload.size() == bytes && values.format.is_plain() ? std::optional(payload) : std::nullopt;
 }
 
 void AsyncClientCore::on_values(Time now, const Request& request, const Values& values, const Payload& payload,
@@ -301,14 +345,39 @@ void AsyncClientCore::on_values(Time now, const Request& request, const Values& 
     std::memcpy(fetch.values->data() + span.offset, from, span.elements * sizeof(float));
     from += span.elements * sizeof(float);
   }
-  for (const BlockId block : part.blocks) {
-    fetch.arrived[block.value] = 1;
+  if (request.rows) {
+    request.rows->take(request.blocks, payload.data());
+  } else {
+    for (const BlockId block : part.blocks) {
+      fetch.arrived[block.value] = 1;
+    }
   }
   for (std::size_t slice = 0; slice < fetch.clocks.size(); ++slice) {
     fetch.clocks[slice] = std::min(fetch.clocks[slice], values.clocks[slice]);
   }
+  on_arrived(now, request.slice, effects);
+}
+
+/// Rows have a contribution, or, where nothing is sent any more, all of them.
+void AsyncClientCore::on_ack(Time now, const Request& request, Effects& effects) {
+  Fetch& fetch = request.slice ? slices_.at(*request.slice).fetch : *joint_;
+  for (const BlockId block : request.slice ? request.blocks : parts_[request.part].blocks) {
+    fetch.arrived[block.value] = 1;
+  }
+  for (std::size_t slice = 0; !request.slice && slice < fetch.clocks.size(); ++slice) {
+    fetch.clocks[slice] = std::min(fetch.clocks[slice], job_.iterations);
+  }
+  on_arrived(now, request.slice, effects);
+}
+
+void AsyncClientCore::on_arrived(Time now, std::optional<SliceId> slice, Effects& effects) {
+  const Fetch& fetch = slice ? slices_.at(*slice).fetch : *joint_;
   if (std::all_of(parts_.begin(), parts_.end(), [&](const Part& each) { return has(fetch, each); })) {
-    request.slice ? on_slice(now, *request.slice, effects) : on_joint(now, effects);
+    if (!slice) {
+      on_joint(now, effects);
+    } else if (has_rows(slices_.at(*slice))) {
+      on_slice(now, *slice, effects);
+    }
   }
 }
 

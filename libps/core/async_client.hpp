@@ -5,6 +5,9 @@
 // A slice that is taken over goes on from where the block that has least of it is; blocks that have more drop what they
 // have. A contribution is never computed twice by one worker, since the weights would be others: its gradient is kept
 // and sent again until every block has it.
+//
+// With tables a slice also names the rows of its next gradient, and asks for them as soon as its last one is out; they
+// come once that one is in them. async_client_rows.cpp has what is different then.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +28,7 @@ class AsyncClientCore {
   using GiveUp = ClientCore::GiveUp;
   using Effects = ClientCore::Effects;
   using Task = ClientCore::Task;
+  using Choice = ClientCore::Choice;
 
   AsyncClientCore(const JobSpec& job, WorkerId id, Incarnation incarnation);
 
@@ -35,7 +39,11 @@ class AsyncClientCore {
 
   /// The next gradient to compute: of the slice that is furthest behind.
   std::optional<Task> next_task() const;
-  void contribute(Time now, const Task& task, std::shared_ptr<const Floats> gradient, Effects& effects);
+  /// As ClientCore's.
+  void contribute(Time now, const Task& task, std::shared_ptr<const Floats> gradient, Effects& effects,
+                  std::shared_ptr<const Floats> row_gradient = nullptr);
+  std::optional<Choice> next_choice() const;
+  void choose(Time now, const Choice& choice, std::vector<std::vector<std::uint64_t>> ids, Effects& effects);
 
   /// What the newest weights that this worker has had contain of every slice.
   Iteration version() const { return floor_; }
@@ -55,8 +63,9 @@ class AsyncClientCore {
   /// The values of all blocks, on their way into one vector.
   struct Fetch {
     std::shared_ptr<Floats> values;
-    std::vector<std::uint8_t> arrived;  ///< per block
-    std::vector<Iteration> clocks;      ///< per slice: what is in all of the values that have arrived
+    /// Per block. One of a table has when it has the contribution that is being sent; rows are in Slice::rows.
+    std::vector<std::uint8_t> arrived;
+    std::vector<Iteration> clocks;  ///< per slice: what is in all of the values, or rows, that have arrived
   };
   /// One of this worker's slices: computes from `weights`, or `fetch` is under way.
   struct Slice {
@@ -66,6 +75,9 @@ class AsyncClientCore {
     std::shared_ptr<const Floats> gradient;  ///< of clock + 1; null: new weights are awaited for nothing but the bound
     std::optional<Floats> residual;          ///< of top_k: what gradients up to `gradient` have left unsent
     Fetch fetch;
+    std::shared_ptr<RowBatch> rows;              ///< to compute the next gradient from; null: not chosen yet
+    std::shared_ptr<const RowBatch> sent_rows;   ///< those of `gradient`
+    std::shared_ptr<const Floats> row_gradient;  ///< of these
   };
   struct Request {
     std::optional<SliceId> slice;  ///< nothing: for joint_
@@ -73,6 +85,8 @@ class AsyncClientCore {
     Body body;
     Payload payload;
     RepeatTimer timer;
+    std::vector<BlockId> blocks{};     ///< PushRows, PullRows: those of the message
+    std::shared_ptr<RowBatch> rows{};  ///< PullRows: what the answer belongs to; null: nothing but the clocks
   };
 
   bool cut_parts();
@@ -83,6 +97,9 @@ class AsyncClientCore {
   void on_slice(Time now, SliceId id, Effects& effects);
   void reach(Iteration iteration, const std::shared_ptr<const Floats>& weights, Effects& effects);
   void on_values(Time now, const Request& request, const Values& values, const Payload& payload, Effects& effects);
+  void on_ack(Time now, const Request& request, Effects& effects);
+  std::optional<Payload> payload_of(const Request& request, const Values& values, const Payload& payload);
+  void on_arrived(Time now, std::optional<SliceId> slice, Effects& effects);
   void on_refused(Time now, const Refused& refused, const std::string& by, Effects& effects);
   Iteration own_iteration() const;
   bool may_compute(Iteration clock, Iteration floor) const;
@@ -90,8 +107,19 @@ class AsyncClientCore {
   const std::shared_ptr<Floats>& free_buffer();
   Fetch new_fetch();
   bool has(const Fetch& fetch, const Part& part) const;
-  void request(Time now, std::optional<SliceId> slice, std::size_t part, Body body, Payload payload, Effects& effects);
+  Iteration floor_of(const Fetch& fetch) const;
+  Request& request(Time now, std::optional<SliceId> slice, std::size_t part, Body body, Payload payload,
+                   Effects& effects);
   void send(RequestId id, const Request& request, const Payload& payload, Effects& effects);
+
+  // async_client_rows.cpp
+  static Iteration next_iteration(const Slice& slice) {
+    return slice.gradient ? slice.clock.next().next() : slice.clock.next();
+  }
+  bool has_rows(const Slice& slice) const;
+  void nothing_to_push(Fetch& fetch) const;
+  void pull_rows(Time now, SliceId id, const Slice& slice, Effects& effects);
+  void push_rows(Time now, SliceId id, const Slice& slice, std::size_t part, Effects& effects);
 
   // Constant after construction.
   const JobSpec& job_;

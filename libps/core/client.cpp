@@ -174,7 +174,7 @@ void ClientCore::resume_iteration(Time now, Effects& effects) {
   }
   for (const auto& [at, rows] : rows_) {
     if (is_mine(at.second)) {
-      pull_rows(now, rows, effects);
+      pull_rows(now, at.second, rows, effects);
     }
   }
   race_.reset();

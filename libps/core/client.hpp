@@ -135,7 +135,7 @@ class ClientCore {
   void on_arrived(Time now, std::size_t part, Iteration version, const Payload& payload, Effects& effects);
   void on_refused(Time now, const Refused& refused, const std::string& by, Effects& effects);
   bool is_mine(SliceId slice) const;
-  void pull_rows(Time now, const SliceRows& rows, Effects& effects);
+  void pull_rows(Time now, SliceId slice, const SliceRows& rows, Effects& effects);
   void push_rows(Time now, SliceId slice, const SliceRows& rows, Effects& effects);
   void on_rows_pushed(Time now, std::size_t part, const std::vector<BlockId>& blocks, Effects& effects);
   const SliceRows* rows_of(SliceId slice, Iteration iteration) const;

@@ -1,6 +1,7 @@
 // The clocks of a block in asynchronous modes: per slice, the newest iteration whose contribution is in the values.
-// They lie behind the values and the optimizer state in the same buffer, so that whatever copies a version of a block,
-// to a replica, into a checkpoint or back, copies what it is made of as well: the two cannot come apart.
+// They lie behind the values and the optimizer state in the same buffer, and those of rows in the same RowBlock, so
+// that whatever copies a version of a block, to a replica, into a checkpoint or back, copies what it is made of as
+// well: the two cannot come apart.
 #pragma once
 
 #include <algorithm>

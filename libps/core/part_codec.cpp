@@ -54,6 +54,9 @@ std::optional<Payload> PartCodec::values(const ServerPart& part, PayloadFormat f
 void PartCodec::keep_largest(const Floats& gradient, Floats& residual, Floats& kept) const {
   for (std::uint32_t b = 0; b < table_.size(); ++b) {
     const auto& at = table_[BlockId{b}];
+    if (at.elements == 0) {  // of a table
+      continue;
+    }
     const auto cut = [&](auto& flat) { return std::span(flat).subspan(at.flat_offset, at.elements); };
     ringps::keep_largest(cut(gradient), cut(residual), kept_elements(at.elements, compression_.keep), cut(kept));
   }

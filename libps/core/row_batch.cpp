@@ -1,15 +1,44 @@
 #include "libps/core/row_batch.hpp"
 
+#include <algorithm>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "libps/base/row_hash.hpp"
 #include "libps/rows/row_list.hpp"
 
 namespace ringps {
+namespace {
 
-RowBatch::RowBatch(const BlockTable& table, std::vector<std::vector<std::uint64_t>> ids)
-    : table_(table), ids_(std::move(ids)) {
+/// Rows go in smaller messages than tensors: to look them up takes longer than to carry them, and while a server looks
+/// up those of one message the next is on its way.
+constexpr std::size_t rows_message_bytes_max = 512U << 10U;
+
+/// Blocks in groups of at most `bytes_max`; a block that is larger goes alone, one without bytes_of() not at all.
+template <class BytesOf>
+std::vector<std::vector<BlockId>> grouped(std::span<const BlockId> blocks, std::size_t bytes_max,
+                                          const BytesOf& bytes_of) {
+  bytes_max = std::min(bytes_max, rows_message_bytes_max);
+  std::vector<std::vector<BlockId>> groups;
+  std::size_t bytes = bytes_max;  // full: the first block opens a group
+  for (const BlockId block : blocks) {
+    if (const std::optional<std::size_t> block_bytes = bytes_of(block)) {
+      if (bytes + *block_bytes > bytes_max) {
+        groups.emplace_back();
+        bytes = 0;
+      }
+      bytes += *block_bytes;
+      groups.back().push_back(block);
+    }
+  }
+  return groups;
+}
+
+}  // namespace
+
+RowBatch::RowBatch(const BlockTable& table, std::vector<std::vector<std::uint64_t>> ids, bool every_block)
+    : table_(table), every_block_(every_block), ids_(std::move(ids)) {
   first_block_ = table.first_of_table(0).value;
   const std::size_t blocks = table.size() - first_block_;
   ids_.resize(table.tables().size());
@@ -34,7 +63,7 @@ RowBatch::RowBatch(const BlockTable& table, std::vector<std::vector<std::uint64_
     }
   }
   for (std::size_t b = 0; b < blocks; ++b) {
-    missing_ += begin_[b + 1] != 0 ? 1U : 0U;
+    missing_ += every_block_ || begin_[b + 1] != 0 ? 1U : 0U;
     begin_[b + 1] += begin_[b];
   }
   arrived_.assign(blocks, 0);
@@ -46,6 +75,22 @@ RowBatch::RowBatch(const BlockTable& table, std::vector<std::vector<std::uint64_
       order_[next[block_of[row++]]++] = i;
     }
   }
+}
+
+std::vector<std::vector<BlockId>> RowBatch::to_pull(std::span<const BlockId> blocks, std::size_t bytes_max) const {
+  return grouped(blocks, bytes_max, [&](BlockId block) -> std::optional<std::size_t> {
+    if (!is_wanted(block) || has(block)) {
+      return std::nullopt;
+    }
+    return std::max(RowList::bytes(rows_in(block), 0), value_bytes(std::span(&block, 1)));
+  });
+}
+
+std::vector<std::vector<BlockId>> RowBatch::to_push(std::span<const BlockId> blocks, std::span<const std::uint8_t> done,
+                                                    std::size_t bytes_max) const {
+  return grouped(blocks, bytes_max, [&](BlockId block) {
+    return done[block.value] == 0 ? std::optional(gradient_bytes(block)) : std::nullopt;
+  });
 }
 
 Buffer RowBatch::ids_of(std::span<const BlockId> blocks) const {
@@ -111,7 +156,7 @@ void RowBatch::take(std::span<const BlockId> blocks, const std::byte* values) {
       copy_row(values, row_floats, of_table + order_[g] * row_floats);
       values += row_floats * sizeof(float);
     }
-    missing_ -= std::exchange(arrived_[local(block)], std::uint8_t{1}) == 0 && rows_in(block) != 0 ? 1U : 0U;
+    missing_ -= std::exchange(arrived_[local(block)], std::uint8_t{1}) == 0 && is_wanted(block) ? 1U : 0U;
   }
 }
 

@@ -30,7 +30,7 @@ Shard::Shard(const JobSpec& job, ServerId id, Incarnation incarnation)
     }
   }
   for (const TableSpec& table : job_.tables) {
-    row_rules_.emplace_back(table, job_.seed, job_.optimizer.state_per_element());
+    row_rules_.emplace_back(table, job_.seed, job_.optimizer.state_per_element(), clock_floats());
   }
   local_of_.assign(table_.size(), none);
 }
@@ -160,7 +160,7 @@ void Shard::restore(const Placement& placement, Effects& effects) {
   std::vector<BlockState> states;
   for (const BlockId id : restoring_) {
     if (table_.is_rows(id)) {
-      states.emplace_back(RowImage{});
+      states.emplace_back(RowImage{{}, {}, {}, {}, {}, Floats(clock_floats(), 0.0F)});
       continue;
     }
     const auto& at = table_[id];
@@ -185,7 +185,11 @@ void Shard::on_restored(Time now, Epoch restore_epoch, std::vector<BlockState> s
     }
     blocks_[local].made_in = view_.restore.checkpoint.empty() ? restore_epoch : Epoch{};
     if (table_.is_rows(id)) {
-      blocks_[local].rows.emplace(row_rules_[table_.table_of(id)], *states[i].rows);
+      RowImage& image = *states[i].rows;
+      if (job_.asynchronous()) {
+        image.iteration = slowest_clock(image.clocks);
+      }
+      blocks_[local].rows.emplace(row_rules_[table_.table_of(id)], image);
     } else {
       blocks_[local].current = std::move(states[i].buffer);
       prepare_spares(blocks_[local]);

@@ -262,6 +262,7 @@ class Shard {
   void on_contribution(const Route& from, const Message& message, const Request& request, bool want_values,
                        Effects& effects);
   void on_ask_missing(const Route& from, const Message& message, const AskMissing& ask, Effects& effects);
+  std::optional<Iteration> wanted_version(const Route& from, const Message& message, Iteration named, Effects& effects);
   void on_pull(const Route& from, const Message& message, const Pull& pull, Effects& effects);
   void on_pull_rows(const Route& from, const Message& message, const PullRows& pull, Effects& effects);
   /// What a request may name.
@@ -305,6 +306,7 @@ class Shard {
   bool hang(std::uint32_t index);
   bool answer(const Waiter& waiter, Effects& effects);
   Payload gather(const Waiter& waiter);
+  Payload gather_newest(const Waiter& waiter) const;
   Payload gather_rows(const Waiter& waiter) const;
   void reply(const Route& to, RequestId request, Body body, Payload payload, Effects& effects) const;
   void refuse(const Route& to, RequestId request, RefusalReason reason, std::string text, Effects& effects);
@@ -317,19 +319,21 @@ class Shard {
 
   // shard_async.cpp
   std::size_t clock_floats() const { return job_.asynchronous() ? slices_.size() * floats_per_clock : 0; }
-  std::span<const float> clocks(const BlockBuffer& buffer) const {
-    return std::as_const(buffer).values().last(clock_floats());
+  std::span<const float> clocks(const Block& block) const { return clocks(block, false); }
+  std::span<const float> clocks(const Block& block, bool previous) const {
+    return block.rows ? block.rows->clocks(previous)
+                      : (previous ? block.previous : block.current).values().last(clock_floats());
   }
-  /// The newest buffer that is committed; null if it is not known which one is.
-  static const BlockBuffer& committed_buffer(const Block& block) {
-    return block.committed ? block.current : block.previous;
+  /// What is committed of a block; empty if that is not known.
+  std::span<const float> committed_clocks(const Block& block) const {
+    return block.committed || block.has_previous() ? clocks(block, !block.committed) : std::span<const float>{};
   }
   bool is_next(Local local, std::uint32_t slot, Iteration iteration) const;
   bool is_ahead(const Block& block, SliceId slice, Iteration iteration) const;
   bool has_passed(const Block& block, Iteration iteration) const;
   bool reached(const Block& block, const Waiter& waiter) const;
   OptimizerStep asynchronous_step(const Block& block) const;
-  void advance_clocks(const Block& block, BlockBuffer& next) const;
+  void advance_clocks(const Block& block, std::span<float> after) const;
   void note_newest(const Block& block);
   bool same_state(const Block& block, const Compared& compared, std::size_t at) const;
   bool is_news(const Block& block, const HandedBlock& handed) const;
@@ -434,6 +438,7 @@ class Shard {
   BufferPool spare_;  ///< versions before the previous one, and answers: to be written again once nobody reads them
   std::vector<const std::byte*> pointers_;
   std::vector<RowList> lists_;
+  Floats clocks_;                        ///< of the step of rows that is being made
   std::vector<const std::byte*> parts_;  ///< of the payload that is looked at: where each block's begins
   std::vector<std::uint32_t> merged_;    ///< asynchronous modes: slots of the step that is being made
   OptimizerStep step_;

@@ -21,13 +21,13 @@ namespace ringps {
 /// Whether the block has all contributions of the slice before `iteration`, and not that one.
 bool Shard::is_next(Local local, std::uint32_t slot, Iteration iteration) const {
   const Block& block = blocks_[local];
-  return iteration == (job_.asynchronous() ? clock_at(clocks(block.current), slot) : block.version).next();
+  return iteration == (job_.asynchronous() ? clock_at(clocks(block), slot) : block.version).next();
 }
 
 /// Whether contributions before `iteration` have not been applied yet.
 bool Shard::is_ahead(const Block& block, SliceId slice, Iteration iteration) const {
   const std::uint32_t slot = slot_of_slice_[slice.value];
-  return iteration > (job_.asynchronous() ? clock_at(clocks(block.current), slot) : block.version).next();
+  return iteration > (job_.asynchronous() ? clock_at(clocks(block), slot) : block.version).next();
 }
 
 /// The step with the contributions of merged_: of the newest of their iterations. What a whole iteration would take
@@ -35,16 +35,16 @@ bool Shard::is_ahead(const Block& block, SliceId slice, Iteration iteration) con
 OptimizerStep Shard::asynchronous_step(const Block& block) const {
   Iteration iteration;
   for (const std::uint32_t slot : merged_) {
-    iteration = std::max(iteration, clock_at(clocks(block.current), slot).next());
+    iteration = std::max(iteration, clock_at(clocks(block), slot).next());
   }
   OptimizerSpec rule = job_.optimizer;
   rule.weight_decay *= static_cast<float>(merged_.size()) / static_cast<float>(slices_.size());
   return OptimizerStep(rule, iteration);
 }
 
-void Shard::advance_clocks(const Block& block, BlockBuffer& next) const {
-  const std::span<const float> before = clocks(block.current);
-  const std::span<float> after = next.values().last(before.size());
+/// The clocks of the version that the step makes.
+void Shard::advance_clocks(const Block& block, std::span<float> after) const {
+  const std::span<const float> before = clocks(block);
   std::copy(before.begin(), before.end(), after.begin());
   for (std::size_t m = 0; job_.asynchronous() && m < merged_.size(); ++m) {
     set_clock(after, merged_[m], clock_at(before, merged_[m]).next());
@@ -53,15 +53,15 @@ void Shard::advance_clocks(const Block& block, BlockBuffer& next) const {
 
 /// Of a block's version, or of what it has of every slice.
 void Shard::note_newest(const Block& block) {
-  newest_ = std::max(newest_, job_.asynchronous() ? slowest_clock(clocks(block.current)) : block.version);
+  newest_ = std::max(newest_, job_.asynchronous() ? slowest_clock(clocks(block)) : block.version);
 }
 
 // ---- answers and checkpoints ----------------------------------------------------------------------------------------
 
 /// Whether what is committed has `iteration` of every slice.
 bool Shard::has_passed(const Block& block, Iteration iteration) const {
-  const BlockBuffer& buffer = committed_buffer(block);
-  return buffer && slowest_clock(clocks(buffer)) >= iteration;
+  const std::span<const float> has = committed_clocks(block);
+  return !has.empty() && slowest_clock(has) >= iteration;
 }
 
 bool Shard::reached(const Block& block, const Waiter& waiter) const {
@@ -71,50 +71,56 @@ bool Shard::reached(const Block& block, const Waiter& waiter) const {
   if (waiter.slot == none) {
     return has_passed(block, waiter.iteration);
   }
-  const BlockBuffer& buffer = committed_buffer(block);
-  if (!buffer || clock_at(clocks(buffer), waiter.slot) < waiter.iteration) {
+  const std::span<const float> has = committed_clocks(block);
+  if (has.empty() || clock_at(has, waiter.slot) < waiter.iteration) {
     return false;
   }
   // Whoever computes the next iteration from the values must not lack more of any slice than the bound.
   return !waiter.want_values || job_.consistency == Consistency::asp ||
-         slowest_clock(clocks(buffer)).value + job_.staleness >= waiter.iteration.value;
+         slowest_clock(has).value + job_.staleness >= waiter.iteration.value;
 }
 
 /// With what is committed now, whichever versions that is.
 void Shard::answer_newest(const Waiter& waiter, Effects& effects) {
   Values values{waiter.iteration, std::vector<Iteration>(slices_.size(), newest_version)};
-  std::size_t elements = 0;
   for (const Local local : waiter.blocks) {
-    const std::span<const float> has = clocks(committed_buffer(blocks_[local]));
+    const std::span<const float> has = committed_clocks(blocks_[local]);
     for (std::size_t slot = 0; slot < slices_.size(); ++slot) {
       values.clocks[slot] = std::min(values.clocks[slot], clock_at(has, slot));
     }
+  }
+  Payload payload = waiter.ids.empty() ? gather_newest(waiter) : gather_rows(waiter);
+  if (waiter.ids.empty() && job_.compression.of_weights()) {
+    PayloadCoder::Encoded answer = encoded(payload);
+    values.format = answer.format;
+    payload = std::move(answer.payload);
+  }
+  reply(waiter.from, waiter.request, std::move(values), std::move(payload), effects);
+}
+
+Payload Shard::gather_newest(const Waiter& waiter) const {
+  const auto buffer_of = [&](Local local) -> const BlockBuffer& {
+    return blocks_[local].committed ? blocks_[local].current : blocks_[local].previous;
+  };
+  std::size_t elements = 0;
+  for (const Local local : waiter.blocks) {
     elements += table_[blocks_[local].id].elements;
   }
-  const auto reply_with = [&](Payload payload) {
-    if (job_.compression.of_weights()) {
-      PayloadCoder::Encoded answer = encoded(payload);
-      values.format = answer.format;
-      payload = std::move(answer.payload);
-    }
-    reply(waiter.from, waiter.request, std::move(values), std::move(payload), effects);
-  };
   if (waiter.blocks.size() == 1) {  // no copy
-    reply_with(Payload::of(committed_buffer(blocks_[waiter.blocks.front()]), elements));
-    return;
+    return Payload::of(buffer_of(waiter.blocks.front()), elements);
   }
   Buffer together(elements);
   float* at = together.data();
   for (const Local local : waiter.blocks) {
     const std::size_t count = table_[blocks_[local].id].elements;
-    std::memcpy(at, committed_buffer(blocks_[local]).data(), count * sizeof(float));
+    std::memcpy(at, buffer_of(local).data(), count * sizeof(float));
     at += count;
   }
-  reply_with(Payload::of(together, elements));
+  return Payload::of(together, elements);
 }
 
 std::string Shard::slowest_slice(const Block& block) const {
-  const std::span<const float> has = clocks(block.current);
+  const std::span<const float> has = clocks(block);
   const Iteration slowest = slowest_clock(has);
   for (std::size_t slot = 0; slot < slices_.size(); ++slot) {
     if (clock_at(has, slot) == slowest) {

@@ -52,7 +52,7 @@ void Shard::step(Block& block, std::span<const std::byte* const> contributions, 
     }
   }
   if (!in_place) {
-    advance_clocks(block, other);
+    advance_clocks(block, other.values().last(clock_floats()));
     std::swap(block.current, other);
   }
   spare_.give_back(std::exchange(block.previous, std::move(other)));
@@ -70,7 +70,13 @@ void Shard::step_rows(Block& block, std::span<const std::byte* const> contributi
     lists_.emplace_back(list, job_.tables[table].width);
   }
   const std::size_t before = block.rows->size();
-  block.rows->step(lists_, scale, step_of(block));
+  if (job_.asynchronous()) {
+    clocks_.resize(clock_floats());
+    advance_clocks(block, clocks_);
+    block.rows->step(lists_, scale, step_of(block), slowest_clock(clocks_), clocks_);
+  } else {
+    block.rows->step(lists_, scale, step_of(block));
+  }
   rows_held_[table] += block.rows->size() - before;  // modulo 2^64: expired rows may have gone
   check_rows(table, effects);
   block.version = block.version.next();
@@ -357,7 +363,11 @@ Payload Shard::gather(const Waiter& waiter) {
   return gathered_.payload;
 }
 
+/// The rows that are asked for, of the version that is; in asynchronous modes of what is committed.
 Payload Shard::gather_rows(const Waiter& waiter) const {
+  const auto is_previous = [&](const Block& block) {
+    return job_.asynchronous() ? !block.committed : block.version != waiter.iteration;
+  };
   std::size_t floats = 0;
   const auto for_each_list = [&](const auto& use) {
     const std::byte* at = waiter.ids.data();
@@ -372,7 +382,7 @@ Payload Shard::gather_rows(const Waiter& waiter) const {
   Buffer values(floats);
   float* to = values.data();
   for_each_list([&](const Block& block, const RowList& ids) {
-    block.rows->read(ids, block.version != waiter.iteration, reinterpret_cast<std::byte*>(to));
+    block.rows->read(ids, is_previous(block), reinterpret_cast<std::byte*>(to));
     to += ids.count() * width(block);
   });
   return Payload::of(values, values.size());

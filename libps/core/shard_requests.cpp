@@ -332,11 +332,11 @@ void Shard::on_ask_missing(const Route& from, const Message& message, const AskM
   reply(from, message.envelope.request, std::move(missing), {}, effects);
 }
 
-void Shard::on_pull(const Route& from, const Message& message, const Pull& pull, Effects& effects) {
-  if (!locate(pull.runs, pull.want_values ? Wanted::tensors : Wanted::both, located_, from, message, effects)) {
-    return;
-  }
-  Iteration wanted = pull.iteration;
+/// What a pull of the blocks that have just been located waits for; nothing if it is refused, or has to come again when
+/// it is known what is committed.
+std::optional<Iteration> Shard::wanted_version(const Route& from, const Message& message, Iteration named,
+                                               Effects& effects) {
+  Iteration wanted = named;
   if (wanted == newest_version) {
     const auto unsure = [&](Local local) {  // its replicas have not said yet what they have
       const auto& replicas = blocks_[local].replicas;
@@ -344,7 +344,7 @@ void Shard::on_pull(const Route& from, const Message& message, const Pull& pull,
     };
     if (std::any_of(located_.begin(), located_.end(), unsure)) {
       park(from, message);
-      return;
+      return std::nullopt;
     }
     for (const Local local : located_) {
       wanted = job_.asynchronous() ? Iteration{} : std::min(wanted, committed_version(blocks_[local]));
@@ -353,9 +353,20 @@ void Shard::on_pull(const Route& from, const Message& message, const Pull& pull,
   if (wanted.value > job_.iterations.value) {
     refuse(from, message.envelope.request, RefusalReason::version_gone,
            "version " + std::to_string(wanted.value) + " is beyond the last iteration", effects);
+    return std::nullopt;
+  }
+  return wanted;
+}
+
+void Shard::on_pull(const Route& from, const Message& message, const Pull& pull, Effects& effects) {
+  if (!locate(pull.runs, pull.want_values ? Wanted::tensors : Wanted::both, located_, from, message, effects)) {
     return;
   }
-  Waiter waiter = waiter_of(from, message.envelope, wanted, pull.runs);
+  const auto wanted = wanted_version(from, message, pull.iteration, effects);
+  if (!wanted) {
+    return;
+  }
+  Waiter waiter = waiter_of(from, message.envelope, *wanted, pull.runs);
   waiter.want_values = pull.want_values;
   waiter.follow = pull.follow && !job_.asynchronous();
   wait(std::move(waiter), effects);
@@ -372,13 +383,18 @@ void Shard::on_pull_rows(const Route& from, const Message& message, const PullRo
            effects);
     return;
   }
-  if (pull.iteration > job_.iterations) {
-    refuse(from, message.envelope.request, RefusalReason::version_gone,
-           "version " + std::to_string(pull.iteration.value) + " is beyond the last iteration", effects);
+  if (pull.slice.value >= job_.slices || slot_of_slice_[pull.slice.value] == none) {
+    refuse(from, message.envelope.request, RefusalReason::malformed,
+           "slice " + std::to_string(pull.slice.value) + " does not contribute to '" + id_.value + "'", effects);
     return;
   }
-  Waiter waiter = waiter_of(from, message.envelope, pull.iteration, pull.runs);
+  const auto wanted = wanted_version(from, message, pull.iteration, effects);
+  if (!wanted) {
+    return;
+  }
+  Waiter waiter = waiter_of(from, message.envelope, *wanted, pull.runs);
   waiter.ids = message.payload;
+  waiter.slot = pull.iteration == newest_version ? none : slot_of_slice_[pull.slice.value];
   wait(std::move(waiter), effects);
 }
 

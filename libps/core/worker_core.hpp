@@ -37,20 +37,15 @@ class WorkerCore {
   }
   void contribute(Time now, const Task& task, std::shared_ptr<const Floats> gradient, Effects& effects,
                   std::shared_ptr<const Floats> row_gradient = nullptr) {
-    if (auto* core = std::get_if<ClientCore>(&core_)) {
-      core->contribute(now, task, std::move(gradient), effects, std::move(row_gradient));
-    } else {
-      std::get<AsyncClientCore>(core_).contribute(now, task, std::move(gradient), effects);
-    }
+    std::visit([&](auto& core) { core.contribute(now, task, std::move(gradient), effects, std::move(row_gradient)); },
+               core_);
   }
-  // Tables are for synchronous runs.
   std::optional<ClientCore::Choice> next_choice() const {
-    const auto* core = std::get_if<ClientCore>(&core_);
-    return core == nullptr ? std::nullopt : core->next_choice();
+    return std::visit([](const auto& core) { return core.next_choice(); }, core_);
   }
   void choose(Time now, const ClientCore::Choice& choice, std::vector<std::vector<std::uint64_t>> ids,
               Effects& effects) {
-    std::get<ClientCore>(core_).choose(now, choice, std::move(ids), effects);
+    std::visit([&](auto& core) { core.choose(now, choice, std::move(ids), effects); }, core_);
   }
   Iteration version() const {
     return std::visit([](const auto& core) { return core.version(); }, core_);

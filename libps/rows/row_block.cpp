@@ -34,11 +34,13 @@ inline void keep(std::uint32_t value) {
 
 // ---- rules ----------------------------------------------------------------------------------------------------------
 
-RowRules::RowRules(const TableSpec& table, std::uint64_t seed, std::uint32_t state_per_element)
+RowRules::RowRules(const TableSpec& table, std::uint64_t seed, std::uint32_t state_per_element,
+                   std::size_t clock_floats)
     : table_(&table),
       state_per_element_(state_per_element),
       stride_(std::size_t{table.width} * (1 + state_per_element)),
       head_words_(table.expire_after != 0 ? touched_word + 1 : place_word + 1),
+      clock_floats_(clock_floats),
       random_(seed, "initialise row of " + table.name) {}
 
 void RowRules::initialise(std::uint64_t id, float* values) const {
@@ -55,7 +57,11 @@ void RowRules::initialise(std::uint64_t id, float* values) const {
 
 // ---- rows -----------------------------------------------------------------------------------------------------------
 
-RowBlock::RowBlock(const RowRules& rules) : rules_(&rules), storage_(std::make_shared<Storage>()) {
+RowBlock::RowBlock(const RowRules& rules)
+    : rules_(&rules),
+      storage_(std::make_shared<Storage>()),
+      clocks_(rules.clock_floats(), 0.0F),
+      clocks_before_(rules.clock_floats(), 0.0F) {
   storage_->index.assign(index_min, none);
 }
 
@@ -192,17 +198,13 @@ void RowBlock::make_room(std::size_t rows) {
   }
 }
 
-bool RowBlock::alive(std::uint32_t touched, std::uint64_t iteration) const {
-  return !rules_->expires() || static_cast<std::uint32_t>(iteration) - touched <= rules_->table().expire_after;
-}
-
 /// Gives the memory of expired rows back. Nobody can tell: they read as new ones before and after.
 void RowBlock::sweep() {
   Storage& storage = *storage_;
   std::size_t kept = 0;
   for (std::size_t slot = 0; slot < storage.size; ++slot) {
     const float* from = record(static_cast<Slot>(slot));
-    if (!alive(touched_of(from), iteration_)) {
+    if (!rules_->alive(touched_of(from), iteration_)) {
       continue;
     }
     if (kept != slot) {
@@ -222,14 +224,16 @@ std::uint32_t RowBlock::change_of(Slot slot) const {
   return place < changed_.size() && changed_[place] == slot ? place : none;
 }
 
-void RowBlock::step(std::span<const RowList> contributions, float scale, const OptimizerStep& optimizer) {
+void RowBlock::step(std::span<const RowList> contributions, float scale, const OptimizerStep& optimizer,
+                    Iteration iteration, std::span<const float> clocks) {
   if (!sole_owner(storage_)) {
     storage_ = std::make_shared<Storage>(*storage_);
   }
   const std::size_t width = rules_->width();
   previous_iteration_ = iteration_;
   changed_.clear();
-  if (rules_->expires() && optimizer.iteration().value % rules_->table().expire_after == 0) {
+  if (const std::uint32_t every = rules_->table().expire_after;
+      rules_->expires() && iteration.value / every != iteration_ / every) {
     sweep();
   }
   previous_size_ = size();
@@ -268,6 +272,9 @@ void RowBlock::step(std::span<const RowList> contributions, float scale, const O
     changed_.resize(changed);
   }
   apply(scale, optimizer);
+  iteration_ = iteration.value;
+  clocks_before_.swap(clocks_);
+  clocks_.assign(clocks.begin(), clocks.end());
 }
 
 /// From the summed gradients of the changed rows to their next values: gathered, so that the optimizer has runs as
@@ -283,12 +290,17 @@ void RowBlock::apply(float scale, const OptimizerStep& optimizer) {
     const Slot slot = changed_[place];
     float* row = record(slot);
     if (rules_->expires()) {
-      if (slot < previous_size_ && !alive(touched_of(row), iteration_)) {  // begins anew
+      const bool is_new = slot >= previous_size_;
+      const bool anew = !is_new && !rules_->alive(touched_of(row), iteration_);
+      if (anew) {
         std::fill_n(row + rules_->head_words(), rules_->stride(), 0.0F);
         rules_->initialise(id_of(row), row + rules_->head_words());
       }
       touched_before_.push_back(touched_of(row));
-      store(row + touched_word, static_cast<std::uint32_t>(optimizer.iteration().value));
+      const auto touched = static_cast<std::uint32_t>(optimizer.iteration().value);
+      if (is_new || anew || static_cast<std::int32_t>(touched - touched_of(row)) > 0) {  // else by a later one
+        store(row + touched_word, touched);
+      }
     }
     row += rules_->head_words();
     for (std::size_t k = 0; k < runs; ++k) {
@@ -306,7 +318,6 @@ void RowBlock::apply(float scale, const OptimizerStep& optimizer) {
       copy_row(&after_[(k * changed + place) * width], width, row + k * width);
     }
   }
-  iteration_ = optimizer.iteration().value;
 }
 
 void RowBlock::write_reduced(std::byte* to) const {
@@ -329,7 +340,7 @@ void RowBlock::read(const RowList& ids, bool previous, std::byte* to) const {
       const std::uint32_t place = previous ? change_of(slot) : none;
       if (place != none) {  // of a row that was new then: its first values
         values = &before_[place * width];
-      } else if (!rules_->expires() || alive(touched_of(record(slot)), iteration)) {
+      } else if (!rules_->expires() || rules_->alive(touched_of(record(slot)), iteration)) {
         values = record(slot) + rules_->head_words();
       }
     }

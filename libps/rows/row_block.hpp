@@ -30,6 +30,7 @@ struct RowImage {
   Floats values;                       ///< [rows, width]
   Floats state;                        ///< OptimizerSpec::state_per_element() runs of [rows, width]
   std::vector<std::uint64_t> touched;  ///< the iteration that last touched each; only where rows expire
+  Floats clocks{};                     ///< RowRules::clock_floats() of them
 
   friend bool operator==(const RowImage&, const RowImage&) = default;
 };
@@ -37,15 +38,22 @@ struct RowImage {
 /// What rows are made of, for all blocks of a table.
 class RowRules {
  public:
-  /// `table` outlives it.
-  RowRules(const TableSpec& table, std::uint64_t seed, std::uint32_t state_per_element);
+  /// `table` outlives it. `clock_floats`: of each version, in asynchronous modes (libps/core/clocks.hpp).
+  RowRules(const TableSpec& table, std::uint64_t seed, std::uint32_t state_per_element, std::size_t clock_floats = 0);
 
   const TableSpec& table() const { return *table_; }
   std::uint32_t width() const { return table_->width; }
   std::uint32_t state_per_element() const { return state_per_element_; }
   /// Floats of a row with its state.
   std::size_t stride() const { return stride_; }
+  std::size_t clock_floats() const { return clock_floats_; }
   bool expires() const { return table_->expire_after != 0; }
+  /// Whether a row that was last touched at `touched` still counts at `iteration`, which may be an earlier one. Of
+  /// iterations the lower 32 bits are told, so that the two are compared by their distance.
+  bool alive(std::uint32_t touched, std::uint64_t iteration) const {
+    const auto age = static_cast<std::int32_t>(static_cast<std::uint32_t>(iteration) - touched);
+    return !expires() || std::int64_t{age} <= std::int64_t{table_->expire_after};
+  }
   /// Of RowBlock's records: how long they are, and where in them the values begin.
   std::size_t record_words() const { return head_words_ + stride_; }
   std::size_t head_words() const { return head_words_; }
@@ -57,6 +65,7 @@ class RowRules {
   std::uint32_t state_per_element_;
   std::size_t stride_;
   std::size_t head_words_;
+  std::size_t clock_floats_;
   KeyedRandom random_;
 };
 
@@ -72,7 +81,16 @@ class RowBlock {
 
   /// From the contributions to the next version. A row's gradient is the sum of all its contributions in the order of
   /// the lists, and within a list, times `scale`. Rows that nothing touches stay as they are, whatever the optimizer.
-  void step(std::span<const RowList> contributions, float scale, const OptimizerStep& optimizer);
+  void step(std::span<const RowList> contributions, float scale, const OptimizerStep& optimizer) {
+    step(contributions, scale, optimizer, optimizer.iteration(), {});
+  }
+  /// The same where contributions do not come in the order of their iterations. `iteration`: that of the next version,
+  /// all of which it contains; never less than the one before. A row is touched by the optimizer's, which may be a
+  /// later one, and expires by the version's. `clocks`: what the next version contains; clock_floats() of them.
+  void step(std::span<const RowList> contributions, float scale, const OptimizerStep& optimizer, Iteration iteration,
+            std::span<const float> clocks);
+  /// What the current or the previous version contains.
+  std::span<const float> clocks(bool previous) const { return previous ? clocks_before_ : clocks_; }
 
   /// The gradient of the last step as a list, for replicas.
   std::size_t reduced_bytes() const { return RowList::bytes(changed_.size(), rules_->width()); }
@@ -116,8 +134,6 @@ class RowBlock {
   Slot create(std::uint64_t id);
   void make_room(std::size_t rows);
   void sweep();
-  /// Whether a row that was last touched at `touched` still counts at `iteration`.
-  bool alive(std::uint32_t touched, std::uint64_t iteration) const;
   void apply(float scale, const OptimizerStep& optimizer);
   std::uint32_t change_of(Slot slot) const;
 
@@ -128,6 +144,8 @@ class RowBlock {
   std::shared_ptr<Storage> storage_;
   std::uint64_t iteration_ = 0;           ///< of the version
   std::uint64_t previous_iteration_ = 0;  ///< of the one before
+  Floats clocks_;
+  Floats clocks_before_;
 
   // What the last step changed, in the order in which it touched it.
   bool has_previous_ = false;
@@ -145,6 +163,7 @@ class RowBlock::Snapshot {
 
   explicit operator bool() const { return storage_ != nullptr; }
   const RowRules& rules() const { return *rules_; }
+  std::span<const float> clocks() const { return clocks_; }
   /// Rows that are alive.
   std::size_t rows() const;
   RowImage image() const;
@@ -157,6 +176,7 @@ class RowBlock::Snapshot {
   const RowRules* rules_ = nullptr;
   std::shared_ptr<const Storage> storage_;
   std::uint64_t iteration_ = 0;
+  Floats clocks_;
 };
 
 }  // namespace ringps

@@ -23,13 +23,13 @@ void put(std::byte*& to, std::uint64_t value) {
   put(to, &value, sizeof value);
 }
 
-template <class T>
-void take(std::span<const std::byte>& from, std::vector<T>& values, std::size_t count) {
+template <class Vector>
+void take(std::span<const std::byte>& from, Vector& values, std::size_t count) {
   values.resize(count);
   if (count != 0) {
-    std::memcpy(values.data(), from.data(), count * sizeof(T));
+    std::memcpy(values.data(), from.data(), count * sizeof values.front());
   }
-  from = from.subspan(count * sizeof(T));
+  from = from.subspan(count * sizeof values.front());
 }
 std::uint64_t take(std::span<const std::byte>& from) {
   std::uint64_t value = 0;
@@ -48,9 +48,10 @@ RowBlock::RowBlock(const RowRules& rules, const RowImage& image) : RowBlock(rule
   const std::size_t rows = image.ids.size();
   const std::size_t width = rules.width();
   check(image.values.size() == rows * width && image.state.size() == rows * width * rules.state_per_element() &&
-            image.touched.size() == (rules.expires() ? rows : 0),
+            image.touched.size() == (rules.expires() ? rows : 0) && image.clocks.size() == rules.clock_floats(),
         "an image fits its rules");
   iteration_ = image.iteration.value;
+  clocks_ = image.clocks;
   storage_->records.resize(rows * rules.record_words());
   storage_->size = rows;
   for (std::size_t r = 0; r < rows; ++r) {
@@ -74,6 +75,7 @@ RowBlock::Snapshot RowBlock::snapshot(bool previous) const {
   snapshot.rules_ = rules_;
   snapshot.storage_ = storage_;
   snapshot.iteration_ = previous ? previous_iteration_ : iteration_;
+  snapshot.clocks_ = previous ? clocks_before_ : clocks_;
   if (!previous) {
     return snapshot;
   }
@@ -110,8 +112,7 @@ const float* RowBlock::Snapshot::record(std::size_t slot) const {
 }
 
 bool RowBlock::Snapshot::alive(std::size_t slot) const {
-  return !rules_->expires() ||
-         static_cast<std::uint32_t>(iteration_) - touched_of(record(slot)) <= rules_->table().expire_after;
+  return !rules_->expires() || rules_->alive(touched_of(record(slot)), iteration_);
 }
 
 std::size_t RowBlock::Snapshot::rows() const {
@@ -137,13 +138,15 @@ RowImage RowBlock::Snapshot::image() const {
                  std::vector<std::uint64_t>(rows),
                  Floats(rows * width),
                  Floats(rows * width * rules_->state_per_element()),
-                 {}};
+                 {},
+                 clocks_};
   for (std::size_t r = 0; r < rows; ++r) {
     const auto& [id, slot] = order[r];
     const float* row = record(slot);
     image.ids[r] = id;
-    if (rules_->expires()) {  // in full: the lower bits tell how long ago
-      image.touched.push_back(iteration_ - (static_cast<std::uint32_t>(iteration_) - touched_of(row)));
+    if (rules_->expires()) {  // in full: the lower bits tell how long ago, or how far ahead
+      const auto ahead = static_cast<std::int32_t>(touched_of(row) - static_cast<std::uint32_t>(iteration_));
+      image.touched.push_back(iteration_ + static_cast<std::uint64_t>(std::int64_t{ahead}));
     }
     row += rules_->head_words();
     copy_row(row, width, &image.values[r * width]);
@@ -158,7 +161,8 @@ RowImage RowBlock::Snapshot::image() const {
 
 std::size_t RowBlock::state_bytes() const {
   const std::size_t change_words = 1 + rules_->stride() + (rules_->expires() ? 1 : 0);
-  return state_head_bytes + sizeof(float) * (size() * rules_->record_words() + changed_.size() * change_words);
+  return state_head_bytes + sizeof(float) * (2 * rules_->clock_floats() + size() * rules_->record_words() +
+                                             changed_.size() * change_words);
 }
 
 void RowBlock::write_state(std::byte* to) const {
@@ -168,6 +172,8 @@ void RowBlock::write_state(std::byte* to) const {
   put(to, previous_size_);
   put(to, size());
   put(to, changed_.size());
+  put(to, clocks_.data(), sizeof(float) * clocks_.size());
+  put(to, clocks_before_.data(), sizeof(float) * clocks_before_.size());
   put(to, storage_->records.data(), sizeof(float) * size() * rules_->record_words());
   put(to, changed_.data(), sizeof(Slot) * changed_.size());
   put(to, before_.data(), sizeof(float) * changed_.size() * rules_->stride());
@@ -188,10 +194,13 @@ std::optional<RowBlock> RowBlock::from_state(const RowRules& rules, std::span<co
   const std::uint64_t changed = take(bytes);
   const std::uint64_t change_words = 1 + rules.stride() + (rules.expires() ? 1 : 0);
   if (rows > bytes_max || changed > rows || previous_size > rows ||
-      bytes.size() != sizeof(float) * (rows * rules.record_words() + changed * change_words)) {
+      bytes.size() !=
+          sizeof(float) * (2 * rules.clock_floats() + rows * rules.record_words() + changed * change_words)) {
     return std::nullopt;
   }
   block.previous_size_ = previous_size;
+  take(bytes, block.clocks_, rules.clock_floats());
+  take(bytes, block.clocks_before_, rules.clock_floats());
   take(bytes, block.storage_->records, rows * rules.record_words());
   take(bytes, block.changed_, changed);
   take(bytes, block.before_, changed * rules.stride());

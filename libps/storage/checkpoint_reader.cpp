@@ -162,9 +162,9 @@ Result<void> check_same_layout(const fs::path& folder, const BlockTable& found, 
   return {};
 }
 
-/// With `state_per_element` all that training needs, without it the weights.
+/// With `state_per_element` all that training needs, without it the weights. `clocks`: how many there are to read.
 Result<RowImage> load_rows(Files& files, const BlockTable& table, Iteration iteration,
-                           std::optional<std::uint32_t> state_per_element, BlockId block) {
+                           std::optional<std::uint32_t> state_per_element, BlockId block, std::uint32_t clocks) {
   const TableSpec& spec = table.tables()[table.table_of(block)];
   const std::string name = table.name(block);
   const auto rows = files.rows(block, name);
@@ -187,6 +187,10 @@ Result<RowImage> load_rows(Files& files, const BlockTable& table, Iteration iter
     image.touched.resize(count);
     got = files.read(block, true, name + ".touched", std::span(image.touched));
   }
+  image.clocks.resize(std::size_t{clocks} * 2);
+  if (got && clocks != 0) {
+    got = files.read(block, true, clocks_name(name), std::span(image.clocks));
+  }
   if (!got) {
     return got.failure();
   }
@@ -199,12 +203,12 @@ Result<RowImage> load_rows(Files& files, const BlockTable& table, Iteration iter
   return image;
 }
 
-/// `clocks`: how many there are to read.
+/// As load_rows, of either kind.
 Result<LoadedBlock> load_block(Files& files, const BlockTable& table, Iteration iteration,
                                std::optional<std::uint32_t> state_per_element, BlockId block,
                                std::uint32_t clocks = 0) {
   if (table.is_rows(block)) {
-    auto rows = load_rows(files, table, iteration, state_per_element, block);
+    auto rows = load_rows(files, table, iteration, state_per_element, block, clocks);
     if (!rows) {
       return rows.failure();
     }
@@ -291,21 +295,19 @@ std::map<std::string, std::vector<std::uint64_t>> expected_tensors(const Manifes
   for_each_block(file, table, [&](BlockId block) {
     if (table.is_rows(block)) {  // as many rows as there are of the first of them
       const auto shapes = row_shapes(table, block, 0, file.optimizer, manifest.state_per_element);
-      const TensorEntry* first = contents.find(shapes.front().name);
+      const TensorEntry* first = shapes.empty() ? nullptr : contents.find(shapes.front().name);
       const std::uint64_t rows = first == nullptr || first->shape.empty() ? 0 : first->shape.front();
       for (const NamedShape& each : row_shapes(table, block, rows, file.optimizer, manifest.state_per_element)) {
         expected.emplace(each.name, each.shape);
       }
-      return;
-    }
-    if (!file.optimizer) {
+    } else if (!file.optimizer) {
       expected.emplace(table.name(block), block_shape(table, block));
-      return;
+    } else {
+      for (std::uint32_t i = 0; i < manifest.state_per_element; ++i) {
+        expected.emplace(state_name(table.name(block), i), block_shape(table, block));
+      }
     }
-    for (std::uint32_t i = 0; i < manifest.state_per_element; ++i) {
-      expected.emplace(state_name(table.name(block), i), block_shape(table, block));
-    }
-    if (manifest.clocks > 0) {
+    if (file.optimizer && manifest.clocks > 0) {
       expected.emplace(clocks_name(table.name(block)), std::vector<std::uint64_t>{manifest.clocks, 2});
     }
   });

@@ -23,7 +23,7 @@ struct LoadedBlock {
   Floats values;
   Floats state;                  ///< as StoredBlock::state
   Floats clocks{};               ///< as StoredBlock::clocks
-  std::optional<RowImage> rows;  ///< of a block of a table, in place of the others
+  std::optional<RowImage> rows;  ///< of a block of a table, in place of the others, clocks included
 };
 
 /// The `wanted` blocks of the checkpoint in `folder`, in that order. Refuses a checkpoint that was cut into other

@@ -121,10 +121,11 @@ Result<void> append_block(SafetensorsWriter& writer, const StoredBlock& stored, 
   const RowImage image = stored.rows->image();  // one block's at a time: all of them would double the memory
   const auto first = optimizer ? std::as_bytes(std::span(image.state)) : std::as_bytes(std::span(image.ids));
   const auto second = optimizer ? std::as_bytes(std::span(image.touched)) : std::as_bytes(std::span(image.values));
-  if (auto appended = writer.append(first); !appended) {
-    return appended;
+  auto appended = writer.append(first);
+  if (appended) {
+    appended = writer.append(second);
   }
-  return writer.append(second);
+  return appended && optimizer ? writer.append(stored.clocks) : appended;
 }
 
 Result<WrittenFile> write_file(const fs::path& folder, const FilePlan& plan, const BlockTable& table,

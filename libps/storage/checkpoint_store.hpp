@@ -33,7 +33,7 @@ struct StoredBlock {
   std::span<const std::byte> values;
   std::span<const std::byte> state;     ///< state_per_element * values.size(), one run of values.size() after another
   std::span<const std::byte> clocks{};  ///< of an asynchronous run: as in libps/core/clocks.hpp
-  const RowBlock::Snapshot* rows = nullptr;  ///< of a block of a table, in place of the others
+  const RowBlock::Snapshot* rows = nullptr;  ///< of a block of a table, in place of values and state
 };
 
 /// Where a checkpoint lies: `iteration-0000000060` in `dir`.

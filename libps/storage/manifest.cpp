@@ -292,7 +292,7 @@ void check_kind(const Manifest& manifest, bool optimizer, std::vector<std::strin
   }
   for (std::size_t t = 0; t < manifest.tables.size(); ++t) {
     const TableSpec& table = manifest.tables[t];
-    const bool wanted = !optimizer || manifest.state_per_element > 0 || table.expire_after > 0;
+    const bool wanted = !optimizer || manifest.state_per_element > 0 || table.expire_after > 0 || manifest.clocks > 0;
     check_runs(std::move(runs[tensors + t]), table.name, wanted ? table.buckets : 0, kind, problems);
   }
 }

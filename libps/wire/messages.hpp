@@ -133,11 +133,15 @@ struct PushRows {
 
 /// Wait until every one of the blocks has version `iteration`, and answer with Values: the rows of that version, one
 /// after another. Payload: for each block a list of ids. Rows that do not exist are answered as they would begin.
+/// In asynchronous modes: wait until the blocks have committed the contribution of `slice` to `iteration` and lack no
+/// more of any other than the staleness allows whoever computes the next iteration from them, and answer with the
+/// newest rows; where `iteration` is newest_version, at once.
 struct PullRows {
   static constexpr Kind kind = Kind::pull_rows;
   Iteration iteration;
   std::vector<BlockRun> runs;
-  static auto fields(auto& m) { return std::tie(m.iteration, m.runs); }
+  SliceId slice{};  ///< whose gradient is to be computed from them
+  static auto fields(auto& m) { return std::tie(m.iteration, m.runs, m.slice); }
 };
 
 /// Which slices has `iteration` not got yet? From a worker that has nothing to do and may race the slowest one.

@@ -94,7 +94,7 @@ Disk::Done Disk::write(Shard::WriteCheckpoint order) const {
   std::vector<StoredBlock> blocks;
   for (const Shard::SnapshotBlock& snapshot : order.blocks) {
     if (snapshot.rows) {
-      blocks.push_back({snapshot.block, {}, {}, {}, &snapshot.rows});
+      blocks.push_back({snapshot.block, {}, {}, std::as_bytes(snapshot.rows.clocks()), &snapshot.rows});
       continue;
     }
     const std::size_t elements = table_[snapshot.block].elements;
@@ -126,12 +126,12 @@ Disk::Done Disk::restore(const Shard::RestoreBlocks& order) const {
   }
   Restored restored{order.restore.epoch, {}};
   for (LoadedBlock& block : *loaded) {
+    if (auto fitting = fit_clocks(job_, order.restore, block.rows ? block.rows->clocks : block.clocks); !fitting) {
+      return RestoreFailed{order.restore.epoch, server_.value + " cannot restore its blocks: " + fitting.error()};
+    }
     if (block.rows) {
       restored.states.emplace_back(std::move(*block.rows));
       continue;
-    }
-    if (auto fitting = fit_clocks(job_, order.restore, block.clocks); !fitting) {
-      return RestoreFailed{order.restore.epoch, server_.value + " cannot restore its blocks: " + fitting.error()};
     }
     BlockBuffer buffer(block.values.size() + block.state.size() + block.clocks.size());
     std::copy(block.clocks.begin(), block.clocks.end(),
