@@ -16,6 +16,7 @@
 namespace ringps::sim {
 
 class Exact;
+class ExactRows;
 class Reference;
 class Requests;
 struct Host;
@@ -30,6 +31,7 @@ struct Evidence {
   const JobSpec& job;
   const Reference& reference;  ///< of bsp
   const Exact& exact;          ///< of asynchronous modes
+  const ExactRows& exact_rows;
   const Store& store;
   const Requests& requests;
   Iteration resume_from;

@@ -220,7 +220,6 @@ void make_asynchronous(Scenario& scenario) {
   if (job.worker_scope == WorkerScope::server || !dice.one_in(4)) {
     return;
   }
-  job.tables.clear();
   job.consistency = dice.one_in(3) ? Consistency::asp : Consistency::ssp;
   job.staleness = job.consistency == Consistency::ssp ? dice.between(0, 3) : 0;
   job.slices = dice.pick({1U, 2U, 4U, 4U, 8U});
@@ -232,6 +231,16 @@ void make_asynchronous(Scenario& scenario) {
   job.optimizer.momentum = 0.0F;
   for (TensorSpec& tensor : job.tensors) {
     tensor.initialiser = {3.0F, 3.0F};
+  }
+  Dice tables(scenario.seed, "asynchronous tables");
+  if (job.tables.empty() && tables.one_in(4)) {
+    job.tables = make_tables(tables);
+  }
+  for (TableSpec& table : job.tables) {
+    table.initialiser = {3.0F, 3.0F};
+  }
+  if (!job.tables.empty() && tables.one_in(4)) {  // nothing but rows
+    job.tensors.clear();
   }
 }
 
@@ -382,6 +391,7 @@ std::string summary(const Scenario& scenario) {
        << (job.consistency == Consistency::asp   ? ", asp"
            : job.consistency == Consistency::ssp ? ", ssp " + std::to_string(job.staleness)
                                                  : "")
+       << (job.tables.empty() ? "" : ", " + std::to_string(job.tables.size()) + " tables")
        << compression_text(job.compression) << ", checkpoint every " << job.checkpoint.interval
        << (job.checkpoint.wait ? " (waits)" : "") << ", refresh every " << job.refresh_interval << ", evaluation every "
        << job.evaluate_interval << ", " << (job.optimizer.kind == OptimizerKind::sgd ? "sgd" : "momentum")

@@ -15,7 +15,11 @@ class Words {
   void operator()(const PushRows& m) {
     out << "PushRows iteration " << m.iteration.value << " slice " << m.slice.value;
   }
-  void operator()(const PullRows& m) { out << "PullRows version " << m.iteration.value; }
+  void operator()(const PullRows& m) {
+    out << "PullRows ";
+    m.iteration == newest_version ? out << "newest" : out << "version " << m.iteration.value;
+    out << " for slice " << m.slice.value;
+  }
   void operator()(const PushPull& m) {
     out << "PushPull iteration " << m.iteration.value << " slice " << m.slice.value;
   }

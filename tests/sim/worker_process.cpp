@@ -100,7 +100,9 @@ void WorkerProcess::compute() {
                                                      : gradient(job.seed, task.iteration, task.slice, *task.weights));
     Floats of_rows;
     for (std::uint32_t t = 0; t < job.tables.size(); ++t) {
-      const Floats of_table = row_gradient(job.seed, task.iteration, task.slice, t, task.rows->values(t));
+      const Floats of_table = job.asynchronous()
+                                  ? exact_row_gradient(job, task.iteration, task.slice, t)
+                                  : row_gradient(job.seed, task.iteration, task.slice, t, task.rows->values(t));
       of_rows.insert(of_rows.end(), of_table.begin(), of_table.end());
     }
     ClientCore::Effects effects;

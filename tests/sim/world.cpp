@@ -34,9 +34,11 @@ World::World(const Scenario& scenario, Listener listener)
       listener_(std::move(listener)),
       reference_(scenario.job),
       exact_(scenario.job),
+      exact_rows_(scenario.job),
       evidence_{scenario.job,
                 reference_,
                 exact_,
+                exact_rows_,
                 store_,
                 requests_,
                 scenario.resume_from,
@@ -414,7 +416,8 @@ void World::prepare_resume() {
   for (std::uint32_t b = 0; b < reference_.table().size(); ++b) {
     all.push_back(BlockId{b});
     if (reference_.table().is_rows(BlockId{b})) {
-      file.rows[BlockId{b}] = reference_.rows(BlockId{b}, from);
+      file.rows[BlockId{b}] =
+          job().asynchronous() ? exact_rows_.block(BlockId{b}, from) : reference_.rows(BlockId{b}, from);
     } else {
       file.blocks[BlockId{b}] =
           job().asynchronous() ? exact_.block(BlockId{b}, from) : reference_.block(BlockId{b}, from);

@@ -13,6 +13,7 @@
 #include "tests/sim/checkers/requests.hpp"
 #include "tests/sim/dice.hpp"
 #include "tests/sim/exact.hpp"
+#include "tests/sim/exact_rows.hpp"
 #include "tests/sim/host.hpp"
 #include "tests/sim/network.hpp"
 #include "tests/sim/reference.hpp"
@@ -120,6 +121,7 @@ class World {
   const Listener listener_;
   const Reference reference_;
   const Exact exact_;
+  const ExactRows exact_rows_;
   Store store_;
   Requests requests_;
   Evidence evidence_;

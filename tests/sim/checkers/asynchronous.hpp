@@ -16,6 +16,7 @@
 #include "tests/sim/checker.hpp"
 #include "tests/sim/checkers/requests.hpp"
 #include "tests/sim/exact.hpp"
+#include "tests/sim/exact_rows.hpp"
 #include "tests/sim/host.hpp"
 #include "tests/sim/reference.hpp"
 
@@ -32,6 +33,10 @@ inline Clocks clocks_in(const Evidence& evidence, std::span<const float> buffer)
   return clocks;
 }
 
+inline Clocks clocks_of(const Evidence& evidence, const Shard::Observed& block) {
+  return clocks_in(evidence, block.rows != nullptr ? block.rows->clocks(false) : block.current);
+}
+
 /// Whether each clock of `a` has come at least as far as that of `b`.
 inline bool covers(const Clocks& a, const Clocks& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](Iteration x, Iteration y) { return x >= y; });
@@ -44,6 +49,13 @@ class ExactlyOnce : public Checker {
 
   void on_shard_step(const Host& host, const Shard& shard) override {
     for (const auto& block : shard.observe()) {
+      if (block.rows != nullptr) {
+        is_exact(host, block, false);
+        if (block.rows->has_previous()) {
+          is_exact(host, block, true);
+        }
+        continue;
+      }
       is_exact(host.name, block.block, block.current);
       if (!block.previous.empty()) {
         is_exact(host.name, block.block, block.previous);
@@ -59,16 +71,40 @@ class ExactlyOnce : public Checker {
       }
       for (const auto& [block, buffer] : file->blocks) {
         is_exact(manifest.folder, block, buffer);
-        if (slowest_clock(evidence_.exact.clocks(buffer)) < manifest.iteration) {
-          violated("9 (a manifest is whole, and there is always one)",
-                   "block " + std::to_string(block.value) + " in '" + manifest.folder +
-                       "' lacks contributions up to iteration " + std::to_string(manifest.iteration.value));
-        }
+        has_all(manifest, block, evidence_.exact.clocks(buffer));
+      }
+      for (const auto& [block, rows] : file->rows) {
+        is_exact(manifest.folder, block, rows);
+        has_all(manifest, block, rows.clocks);
       }
     }
   }
 
  private:
+  static void has_all(const Manifest& manifest, BlockId block, std::span<const float> clocks) {
+    if (slowest_clock(clocks) < manifest.iteration) {
+      violated("9 (a manifest is whole, and there is always one)",
+               "block " + std::to_string(block.value) + " in '" + manifest.folder +
+                   "' lacks contributions up to iteration " + std::to_string(manifest.iteration.value));
+    }
+  }
+
+  /// What has been looked at and has not changed since is not looked at again: it takes too long.
+  void is_exact(const Host& host, const Shard::Observed& block, bool previous) {
+    RowImage rows = block.rows->image(previous);
+    RowImage& before = exact_[{host.index, block.block, previous}];
+    if (rows != before) {
+      is_exact(host.name, block.block, rows);
+      before = std::move(rows);
+    }
+  }
+  void is_exact(const std::string& where, BlockId block, const RowImage& rows) const {
+    if (const std::string problem = evidence_.exact_rows.problem(block, rows); !problem.empty()) {
+      violated("6 (each contribution once)", where + " has a block " + std::to_string(block.value) +
+                                                 " of rows that is not what its clocks say: " + problem);
+    }
+  }
+
   void is_exact(const std::string& where, BlockId block, std::span<const float> buffer) const {
     if (!evidence_.exact.is_block(block, buffer)) {
       std::string text;
@@ -79,6 +115,8 @@ class ExactlyOnce : public Checker {
                where + " has a block " + std::to_string(block.value) + " that is not what its clocks say:" + text);
     }
   }
+
+  std::map<std::tuple<HostIndex, BlockId, bool>, RowImage> exact_;  ///< what was exact last, current and previous
 };
 
 /// Promise 5: a step of a block has the same bits at all of its replicas: no other has its number and maker.
@@ -92,9 +130,14 @@ class SameSteps : public Checker {
         continue;
       }
       const auto [at, added] = seen_.try_emplace({block.block, block.made_in, block.version});
-      if (added) {
-        at->second.assign(block.current.begin(), block.current.end());
-      } else if (std::memcmp(at->second.data(), block.current.data(), block.current.size_bytes()) != 0) {
+      Step& step = at->second;
+      if (added && block.rows != nullptr) {
+        step.rows = block.rows->image(false);
+      } else if (added) {
+        step.values.assign(block.current.begin(), block.current.end());
+      } else if (block.rows != nullptr
+                     ? step.rows != block.rows->image(false)
+                     : std::memcmp(step.values.data(), block.current.data(), block.current.size_bytes()) != 0) {
         violated("5 (a step has the same bits everywhere)",
                  host.name + " has another step " + std::to_string(block.version.value) + " of block " +
                      std::to_string(block.block.value) + ", made in epoch " + std::to_string(block.made_in.value));
@@ -103,7 +146,11 @@ class SameSteps : public Checker {
   }
 
  private:
-  std::map<std::tuple<BlockId, Epoch, Iteration>, Floats> seen_;
+  struct Step {
+    Floats values;
+    RowImage rows;  ///< of a table
+  };
+  std::map<std::tuple<BlockId, Epoch, Iteration>, Step> seen_;
 };
 
 /// Promise 4: what a worker has been told of is at all replicas in sync, also at those of every later view.
@@ -116,7 +163,7 @@ class ToldIsReplicated : public Checker {
     has.lineage = shard.restore_epoch();
     has.blocks.clear();
     for (const auto& block : shard.observe()) {
-      has.blocks[block.block] = clocks_in(evidence_, block.current);
+      has.blocks[block.block] = clocks_of(evidence_, block);
     }
   }
 
@@ -124,8 +171,15 @@ class ToldIsReplicated : public Checker {
     const View* view = evidence_.store.view(message.envelope.epoch);
     const auto* asked = evidence_.requests.find(host, to, message.envelope.request);
     const auto* values = std::get_if<Values>(&message.body);
-    if (values == nullptr || asked == nullptr || view == nullptr) {
+    const bool acknowledged = std::holds_alternative<Ack>(message.body);
+    if ((values == nullptr && !acknowledged) || asked == nullptr || view == nullptr) {
       return;
+    }
+    Clocks clocks = values != nullptr ? values->clocks : Clocks(evidence_.job.slices);
+    for (std::uint32_t slice = 0; acknowledged && slice < clocks.size(); ++slice) {
+      if (!asked->slice || *asked->slice == SliceId{slice}) {
+        clocks[slice] = asked->iteration;
+      }
     }
     // Of the newest view: whoever answers may not have heard of it, and what it says must hold there all the same.
     const View& newest = evidence_.store.views().back();
@@ -134,10 +188,10 @@ class ToldIsReplicated : public Checker {
     }
     const Placement& placement = placement_of(newest);
     for (const BlockId block : blocks_of(evidence_.reference.table(), asked->runs)) {
-      have(newest, placement.holders(block), block, values->clocks, host.name + " has told a worker of them");
+      have(newest, placement.holders(block), block, clocks, host.name + " has told a worker of them");
       Clocks& told = told_[view->restore.epoch].try_emplace(block, evidence_.job.slices).first->second;
       for (std::size_t slot = 0; slot < told.size(); ++slot) {
-        told[slot] = std::max(told[slot], values->clocks[slot]);
+        told[slot] = std::max(told[slot], clocks[slot]);
       }
     }
   }
@@ -173,6 +227,9 @@ class ToldIsReplicated : public Checker {
       const StoredFile& file = *evidence_.store.file(manifest->files[f].file.name);
       for (const auto& [block, buffer] : file.blocks) {
         start_[block] = clocks_in(evidence_, buffer);
+      }
+      for (const auto& [block, rows] : file.rows) {
+        start_[block] = clocks_in(evidence_, rows.clocks);
       }
     }
   }
@@ -211,9 +268,18 @@ class WithinTheBound : public Checker {
     auto& blocks = blocks_[{host.index, host.life}];
     blocks.clear();
     for (const auto& block : shard.observe()) {
-      blocks[block.block] = {block.committed,
-                             {block.current.begin(), block.current.end()},
-                             {block.previous.begin(), block.previous.end()}};
+      Seen& seen = blocks[block.block];
+      seen = {block.committed,
+              {block.current.begin(), block.current.end()},
+              {block.previous.begin(), block.previous.end()},
+              {},
+              {}};
+      if (block.rows != nullptr) {
+        seen.current_rows = block.rows->image(false);
+        if (block.rows->has_previous()) {
+          seen.previous_rows = block.rows->image(true);
+        }
+      }
     }
   }
 
@@ -237,7 +303,8 @@ class WithinTheBound : public Checker {
     } else {
       judge(host, wanted == newest_version || floor >= wanted, "without the iteration that was asked for");
     }
-    judge_values(host, *asked, *values, message.payload);
+    asked->ids.empty() ? judge_values(host, *asked, *values, message.payload)
+                       : judge_rows(host, *asked, *values, message.payload);
   }
 
  private:
@@ -247,6 +314,8 @@ class WithinTheBound : public Checker {
     bool committed = false;
     Floats current;
     Floats previous;
+    std::optional<RowImage> current_rows;
+    std::optional<RowImage> previous_rows;
   };
 
   static void judge(const Host& host, bool good, const std::string& how) {
@@ -281,6 +350,35 @@ class WithinTheBound : public Checker {
         judge(host, covers(clocks_in(evidence_, committed), values.clocks), "with other values than it says");
       } else {  // a step of this event that was not the last; else it is one that is not committed
         judge(host, !is(seen.current), "with values that are not committed");
+      }
+      from += bytes;
+    }
+  }
+
+  void judge_rows(const Host& host, const Requests::Request& asked, const Values& values, const Payload& payload) {
+    const auto& table = evidence_.reference.table();
+    const std::byte* from = payload.data();
+    const std::byte* ids = asked.ids.data();
+    for (const BlockId block : blocks_of(table, asked.runs)) {
+      const RowList list(ids, 0);
+      ids += list.bytes();
+      const std::uint32_t t = table.table_of(block);
+      const std::size_t bytes = list.count() * table.tables()[t].width * sizeof(float);
+      judge(host, static_cast<std::size_t>(from - payload.data()) + bytes <= payload.size(), "with too few rows");
+      const auto are = [&](const std::optional<RowImage>& rows) {
+        Floats expected;
+        for (std::size_t i = 0; rows && i < list.count(); ++i) {
+          const Floats row = evidence_.exact_rows.read(t, *rows, list.id(i));
+          expected.insert(expected.end(), row.begin(), row.end());
+        }
+        return rows && (bytes == 0 || std::memcmp(expected.data(), from, bytes) == 0);
+      };
+      const Seen& seen = blocks_[{host.index, host.life}][block];
+      const auto& committed = seen.committed ? seen.current_rows : seen.previous_rows;
+      if (are(committed)) {
+        judge(host, covers(clocks_in(evidence_, committed->clocks), values.clocks), "with other rows than it says");
+      } else {
+        judge(host, !are(seen.current_rows), "with rows that are not committed");
       }
       from += bytes;
     }

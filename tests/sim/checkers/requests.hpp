@@ -20,7 +20,8 @@ class Requests {
     Iteration iteration;
     std::vector<BlockRun> runs;
     bool follow = false;             ///< every version from `iteration` on is asked for
-    std::optional<SliceId> slice{};  ///< whose contribution it brings
+    std::optional<SliceId> slice{};  ///< whose contribution it brings, or waits for
+    Payload ids{};                   ///< of the rows that are asked for
   };
 
   /// A message has come to a server's process by the connection `from`.
@@ -33,7 +34,10 @@ class Requests {
             const Iteration before = request.follow ? request.iteration : body.iteration;
             request = {body.iteration, body.runs};
             if constexpr (requires { body.slice; }) {
-              request.slice = body.slice;
+              request.slice = body.iteration == newest_version ? std::nullopt : std::optional(body.slice);
+            }
+            if constexpr (std::is_same_v<T, PullRows>) {
+              request.ids = message.payload;
             }
             if constexpr (std::is_same_v<T, Pull>) {
               request.follow = body.follow;
