@@ -80,17 +80,18 @@ class GradientSource {
     auto rows = std::make_shared<Floats>(offsets.back(), 0.0F);
     std::vector<std::span<const float>> values;
     std::vector<std::span<float>> slopes;
+    std::vector<RowGradients> of_rows;
     for (std::uint32_t t = 0; t + 1 < offsets.size(); ++t) {
       values.push_back(task.rows->values(t));
       slopes.push_back(std::span(*rows).subspan(offsets[t], offsets[t + 1] - offsets[t]));
+      of_rows.push_back({task.rows->ids(t), slopes.back()});
     }
     const auto samples = schedule_.samples(task.iteration, task.slice);
     if (samples.empty()) {
       std::fill(flat->begin(), flat->end(), 0.0F);
     } else {
       model_.gradient_with_rows(*task.weights, values, samples, *flat, slopes);
-      finish(*flat, task.slice);
-      finish(*rows, task.slice);
+      finish(*flat, of_rows, task.slice);
     }
     return {flat, rows};
   }
@@ -103,16 +104,22 @@ class GradientSource {
       return buffer;
     }
     model_.gradient(*task.weights, samples, *buffer);
-    finish(*buffer, task.slice);
+    finish(*buffer, {}, task.slice);
     return buffer;
   }
 
-  void finish(Floats& gradient, SliceId slice) const {
+  void finish(std::span<float> gradient, std::span<const RowGradients> rows, SliceId slice) const {
     if (clip_norm_ > 0.0) {
-      clip(gradient, clip_norm_);
+      clip(gradient, rows, clip_norm_);
     }
     if (const float weight = schedule_.weight(slice); weight != 1.0F) {
-      std::for_each(gradient.begin(), gradient.end(), [weight](float& element) { element *= weight; });
+      const auto weigh = [weight](std::span<float> values) {
+        std::for_each(values.begin(), values.end(), [weight](float& element) { element *= weight; });
+      };
+      weigh(gradient);
+      for (const RowGradients& each : rows) {
+        weigh(each.values);
+      }
     }
   }
 
