@@ -191,11 +191,9 @@ void check_tables(const Config& config, Report& report) {
       report.problem(path, "not possible for a model with tables: " + why);
     }
   };
-  refuse("train.consistency", config.train.consistency != Consistency::bsp, "expected bsp");
   refuse("cluster.worker_scope", config.cluster.worker_scope != WorkerScope::all, "expected all");
   refuse("train.refresh_interval", config.train.refresh_interval != 1, "expected 1");
   refuse("train.speculate", config.train.speculate, "expected false");
-  refuse("train.optimizer.clip_norm", config.train.optimizer.clip_norm > 0.0, "expected 0");
 }
 
 void check_consistency(const Config& config, Report& report) {

@@ -67,10 +67,15 @@ TEST_CASE("a custom model lists its tensors, and no other does") {
              Catch::Contains("model.tensors[1].name: another one is called 'w' already"));
 }
 
-TEST_CASE("a model with tables trains synchronously with all its workers") {
+TEST_CASE("a model with tables trains with all its workers, in every mode of consistency") {
   const std::string machine = "model: {kind: factorization_machine}\ndata: {kind: clicks}\n";
   CHECK(loaded(machine).data.features == 1'000'000);
   CHECK(loaded(machine).data.rank == 8);
+  CHECK(loaded(machine + "train: {consistency: ssp, staleness: 2, optimizer: {kind: adagrad, clip_norm: 1}}")
+            .train.staleness == 2);
+  CHECK(loaded(machine + "train: {consistency: asp}").train.consistency == Consistency::asp);
+  CHECK_THAT(problems(machine + "train: {refresh_interval: 2}"),
+             Catch::Contains("train.refresh_interval: not possible for a model with tables"));
   CHECK_THAT(problems(machine + "train: {speculate: true}"),
              Catch::Contains("train.speculate: not possible for a model with tables"));
   CHECK_THAT(problems(machine + "cluster: {worker_scope: server}"),
@@ -100,8 +105,6 @@ TEST_CASE("asynchronous modes refuse what rests on all slices being at one itera
   CHECK_THAT(with(", slices: 1025}"), Catch::Contains("train.slices: not possible with"));
   CHECK_THAT(with("}\ncheckpoint: {wait: true}"), Catch::Contains("checkpoint.wait: not possible with"));
   CHECK_THAT(with("}\nverify: {fault_free: true}"), Catch::Contains("verify.fault_free: not possible with"));
-  CHECK_THAT(with("}\nmodel: {kind: custom, tables: [{name: t, width: 2}]}"),
-             Catch::Contains("train.consistency: not possible for a model with tables"));
 }
 
 TEST_CASE("compression is of tensors, and what depends on a worker's past is for asynchronous modes") {

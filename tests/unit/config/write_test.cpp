@@ -127,7 +127,6 @@ void suit_model(Config& config) {
     config.cluster.worker_scope = WorkerScope::all;
     config.train.refresh_interval = 1;
     config.train.speculate = false;
-    config.train.optimizer.clip_norm = 0.0;
     config.train.compression = {};
   }
   if (data.kind == DataConfig::Kind::libsvm) {
