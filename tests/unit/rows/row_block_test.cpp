@@ -258,6 +258,63 @@ TEST_CASE("the reduced gradient of a step makes the same step at a replica") {
   }
 }
 
+TEST_CASE("clocks go with the rows of their version, wherever they are copied to") {
+  TableSpec table;
+  table.name = std::string("rows");
+  table.expire_after = 3;
+  const RowRules rules(table, 1, 0, 2);
+  RowBlock block(rules);
+  const auto bytes = list_of({{7}, {1.0F}}, 1);
+  const RowList list = *RowList::parse(bytes, 1);
+  OptimizerSpec optimizer;
+  optimizer.learning_rate = 1.0F;
+  const Floats first{5.0F, 0.0F};
+  const Floats second{6.0F, 0.0F};
+  block.step(std::span(&list, 1), 1.0F, OptimizerStep(optimizer, Iteration{5}), Iteration{1}, first);
+  const RowBlock::Snapshot snapshot = block.snapshot(false);
+  block.step(std::span(&list, 1), 1.0F, OptimizerStep(optimizer, Iteration{3}), Iteration{2}, second);
+  const auto same = [](std::span<const float> found, const Floats& expected) {
+    return std::equal(found.begin(), found.end(), expected.begin(), expected.end());
+  };
+  CHECK(same(snapshot.clocks(), first));
+  CHECK(same(block.clocks(false), second));
+  CHECK(same(block.clocks(true), first));
+  CHECK(block.image(true).clocks == first);
+  CHECK(block.image(false) == RowBlock(rules, block.image(false)).image(false));
+  CHECK(block.image(false).touched == std::vector<std::uint64_t>{5});  // ahead of the version, and not taken back
+  std::vector<std::byte> state(block.state_bytes());
+  block.write_state(state.data());
+  const auto copy = RowBlock::from_state(rules, state);
+  REQUIRE(copy);
+  CHECK(copy->image(false) == block.image(false));
+  CHECK(copy->image(true) == block.image(true));
+  CHECK_FALSE(RowBlock::from_state(RowRules(table, 1, 0, 4), state));
+}
+
+TEST_CASE("rows expire by their version's iteration, whichever way contributions came, and are swept in any case") {
+  TableSpec table;
+  table.name = std::string("rows");
+  table.expire_after = 3;
+  const RowRules rules(table, 1, 0);
+  RowBlock block(rules);
+  const auto bytes = list_of({{7}, {1.0F}}, 1);
+  const RowList list = *RowList::parse(bytes, 1);
+  OptimizerSpec optimizer;
+  optimizer.learning_rate = 1.0F;
+  block.step(std::span(&list, 1), 1.0F, OptimizerStep(optimizer, Iteration{5}), Iteration{1}, {});
+  const auto pass = [&](std::uint64_t iteration) {
+    block.step({}, 1.0F, OptimizerStep(optimizer, Iteration{iteration}), Iteration{iteration}, {});
+    return block.image(false).ids.size();
+  };
+  CHECK(pass(8) == 1);
+  CHECK(pass(8) == 1);  // several steps may make up an iteration
+  CHECK(pass(10) == 0);
+  CHECK(block.image(true).ids.size() == 1);
+  CHECK(pass(11) == 0);
+  CHECK(pass(13) == 0);  // no multiple of three, but beyond one
+  CHECK(block.size() == 0);
+}
+
 TEST_CASE("a list of rows that is not whole is none") {
   const auto bytes = list_of({{1, 2}, {0.5F, 0.25F}}, 1);
   REQUIRE(RowList::parse(bytes, 1));
