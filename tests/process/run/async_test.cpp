@@ -20,12 +20,14 @@ std::vector<std::uint64_t> staleness_of(const Run& run) {
 
 /// Whether every block of the last checkpoint has all iterations of every slice, and none twice: no clock is beyond.
 void check_all_is_there(const Bench& bench, const std::string& name, std::uint64_t iterations) {
-  const auto folder = bench / name / "checkpoints" / ("iteration-0000000" + std::to_string(iterations));
+  const auto folder = bench / name / "checkpoints" /
+                      (std::string("iteration-") + std::string(10 - std::to_string(iterations).size(), '0') +
+                       std::to_string(iterations));
   const auto manifest = read_manifest(folder);
   REQUIRE(manifest);
   CHECK(manifest->clocks == manifest->slices);
   CHECK(verify_checkpoint(folder).problems.empty());
-  const BlockTable table(manifest->tensors, manifest->block_elements);
+  const BlockTable table(manifest->tensors, manifest->block_elements, manifest->tables);
   std::vector<BlockId> all;
   for (std::uint32_t b = 0; b < table.size(); ++b) {
     all.push_back(BlockId{b});
@@ -33,8 +35,10 @@ void check_all_is_there(const Bench& bench, const std::string& name, std::uint64
   const auto blocks = load_blocks(folder, table, 0, all, true);
   REQUIRE(blocks);
   for (const LoadedBlock& block : *blocks) {
+    const Floats& clocks = block.rows ? block.rows->clocks : block.clocks;
+    REQUIRE(clocks.size() == 2 * manifest->slices);
     for (std::size_t slice = 0; slice < manifest->slices; ++slice) {
-      CHECK(block.clocks[2 * slice] == static_cast<float>(iterations));
+      CHECK(clocks[2 * slice] == static_cast<float>(iterations));
     }
   }
 }
@@ -70,6 +74,47 @@ TEST_CASE("with bounded staleness and two replicas nothing is lost, doubled or r
   const Run reference(bench, "reference", {"train.slices=4", "train.iterations=400"});
   const double accuracy = run.results["best_accuracy"];
   CHECK(accuracy > reference.results["best_accuracy"].get<double>() - 5.0);
+}
+
+TEST_CASE("rows of tables have every contribution as well when members are killed, and find the truth") {
+  const Bench bench;
+  const Run run(bench, "run", std::filesystem::path(RINGPS_SOURCE_DIR) / "configs" / "ratings.yaml",
+                {"train.consistency=ssp", "train.staleness=2", "cluster.servers=3", "cluster.workers=4",
+                 "train.iterations=2000", "tables.expire_after=500", "checkpoint.interval=100", "output.curve=false",
+                 "faults=[{at_iteration: 400, kill: server1}, {at_iteration: 700, kill: worker2}, "
+                 "{at_iteration: 1000, add: server}, {at_iteration: 1300, drain: server0}]"});
+  INFO(run.output);
+  REQUIRE(run.exit == ProcessExit{false, 0});
+  check_all_is_there(bench, "run", 2000);
+  const auto staleness = staleness_of(run);
+  CHECK(staleness.size() <= 3);
+  CHECK(std::accumulate(staleness.begin(), staleness.end(), std::uint64_t{0}) > 5000);
+  for (const auto& fault : run.results["faults"]) {
+    INFO(fault.dump());
+    CHECK(fault["took_place"] == true);
+    CHECK(fault["iterations_replayed"] == 0);
+    CHECK(fault["updates_lost"] == 0);
+  }
+  CHECK(run.results["final"]["rows"] == 3000);
+  CHECK(run.results["final"]["test_error"].get<double>() < 1.1 * run.results["final"]["truth_error"].get<double>());
+}
+
+TEST_CASE("an asynchronous run over tables goes on from a synchronous one's checkpoint, on other servers") {
+  const Bench bench;
+  const auto config = std::filesystem::path(RINGPS_SOURCE_DIR) / "configs" / "ratings.yaml";
+  const Run first(
+      bench, "first", config,
+      {"train.iterations=200", "data.train_samples=20000", "train.optimizer.kind=sgd", "output.curve=false"});
+  INFO(first.output);
+  REQUIRE(first.exit == ProcessExit{false, 0});
+  const Run second(
+      bench, "second", config,
+      {"train.iterations=400", "data.train_samples=20000", "train.optimizer.kind=sgd", "output.curve=false",
+       "train.consistency=asp", "cluster.servers=4", "cluster.replicas=1", "checkpoint.interval=20",
+       "faults=[{at_iteration: 300, kill: server2}]", "checkpoint.resume=" + (bench / "first").string()});
+  INFO(second.output);
+  REQUIRE(second.exit == ProcessExit{false, 0});
+  check_all_is_there(bench, "second", 400);
 }
 
 TEST_CASE("without replicas an asynchronous run goes back to a checkpoint, and has everything in the end") {
