@@ -53,12 +53,14 @@ bool Shard::on_replicate(std::uint32_t from, const Message& message, const Repli
   const auto blocks = held(replicate.runs);
   if (!blocks || position == 0 || position >= chain.size() || chain.size() > view_.servers.size() ||
       chain[position] != self_ || chain[position - 1] != from ||
-      std::any_of(chain.begin(), chain.end(), [&](std::uint32_t server) { return server >= view_.servers.size(); })) {
+      std::any_of(chain.begin(), chain.end(), [&](std::uint32_t server) { return server >= view_.servers.size(); }) ||
+      replicate.versions.size() != (job_.asynchronous() ? blocks->size() : 0)) {
     return false;
   }
-  for (const Local local : *blocks) {
-    const Block& block = blocks_[local];
-    if (block.primary != chain.front() || !block.is_there() || block.version.value + 1 < replicate.iteration.value) {
+  const auto version = [&](std::size_t b) { return job_.asynchronous() ? replicate.versions[b] : replicate.iteration; };
+  for (std::size_t b = 0; b < blocks->size(); ++b) {
+    const Block& block = blocks_[(*blocks)[b]];
+    if (block.primary != chain.front() || !block.is_there() || block.version.next() < version(b)) {
       return false;
     }
   }
@@ -67,7 +69,7 @@ bool Shard::on_replicate(std::uint32_t from, const Message& message, const Repli
   }
   for (std::size_t b = 0; b < blocks->size(); ++b) {
     Block& block = blocks_[(*blocks)[b]];
-    if (block.version < replicate.iteration) {  // else it came before
+    if (block.version < version(b)) {  // else it came before
       const std::span<const std::byte* const> gradient(&parts_[b], 1);
       block.rows ? step_rows(block, gradient, 1.0F, effects) : step(block, gradient, 1.0F, {});
     }

@@ -274,8 +274,8 @@ std::span<float> Shard::room_in_batch(Local local, Iteration iteration, std::siz
     elements_max = std::min(elements_max, table_.flat_elements());
   }
   const Batch& open = batches_[chain];
-  if (!open.blocks.empty() &&
-      (open.iteration != iteration || open.slots != merged_ || open.elements + elements > open.gradients.size())) {
+  const bool alike = open.slots == merged_ && (job_.asynchronous() || open.iteration == iteration);
+  if (!open.blocks.empty() && (!alike || open.elements + elements > open.gradients.size())) {
     send_batch(chain, effects);
   }
   Batch& batch = batches_[chain];
@@ -314,9 +314,12 @@ void Shard::send_outstanding(RequestId ticket, const Outstanding& outstanding, E
   }
   const auto& chain = chains_[outstanding.chain];
   Replicate replicate{outstanding.batch.iteration, ticket, chain, 1, table_.runs(ids)};
-  for (const std::uint32_t slot : outstanding.batch.slots) {
-    if (job_.asynchronous()) {  // else it is all of them
+  if (job_.asynchronous()) {  // else it is all slices, and one version
+    for (const std::uint32_t slot : outstanding.batch.slots) {
       replicate.slices.push_back(slices_[slot]);
+    }
+    for (const Local local : outstanding.batch.blocks) {
+      replicate.versions.push_back(blocks_[local].version);
     }
   }
   to_server(chain[1], std::move(replicate), Payload::of(outstanding.batch.gradients, outstanding.batch.elements),

@@ -222,7 +222,11 @@ struct Replicate {
   std::uint32_t position = 1;        ///< of the receiver in the chain
   std::vector<BlockRun> runs;
   std::vector<SliceId> slices{};  ///< asynchronous modes: whose next contributions are in the gradients; ascending
-  static auto fields(auto& m) { return std::tie(m.iteration, m.ticket, m.chain, m.position, m.runs, m.slices); }
+  /// Asynchronous modes: of each block, since blocks are not at the same number of steps; else `iteration` is of all.
+  std::vector<Iteration> versions{};
+  static auto fields(auto& m) {
+    return std::tie(m.iteration, m.ticket, m.chain, m.position, m.runs, m.slices, m.versions);
+  }
 };
 
 /// All of the chain have applied what was sent under `ticket`.
