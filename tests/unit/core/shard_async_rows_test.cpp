@@ -157,60 +157,106 @@ TEST_CASE("a row expires when every slice is so many iterations beyond the last 
   CHECK(rows_of(t.shard).image(false).touched == std::vector<std::uint64_t>{7});
 }
 
-TEST_CASE("rows that replicas have not got yet are not told, and replicas get their clocks with them") {
-  JobSpec job = async_job(Consistency::asp);
-  job.tensors.clear();
-  job.servers = 2;
-  job.replicas = 2;
-  const BlockTable table(job.tensors, job.block_elements, job.tables);
-  View view = make_view(job, 1, 2, 2);
-  const Placement placement(view, table, job.virtual_nodes, job.replicas);
-  view.placement_digest = placement.digest();
-  const std::uint32_t first = placement.primary(BlockId{0});
-  Shard primary(job, {"server" + std::to_string(first)}, Incarnation{1});
-  Shard replica(job, {"server" + std::to_string(1 - first)}, Incarnation{1});
-  Shard::Effects of_primary;
-  Shard::Effects of_replica;
-  const auto deliver = [&] {  // until nobody has anything to say to the other
+/// The primary of the first blocks of a table, and their replica. Messages between them go where the test says.
+class Pair {
+ public:
+  explicit Pair(std::uint32_t buckets) {
+    job.tensors.clear();
+    job.tables[0].buckets = buckets;
+    job.servers = 2;
+    job.replicas = 2;
+    const BlockTable table(job.tensors, job.block_elements, job.tables);
+    View view = make_view(job, 1, 2, 2);
+    const Placement placement(view, table, job.virtual_nodes, job.replicas);
+    view.placement_digest = placement.digest();
+    const std::uint32_t first = placement.owned(0).size() > placement.owned(1).size() ? 0 : 1;
+    blocks = placement.owned(first);
+    primary.emplace(job, ServerId{"server" + std::to_string(first)}, Incarnation{1});
+    replica.emplace(job, ServerId{"server" + std::to_string(1 - first)}, Incarnation{1});
+    primary->on_view(start_time, view, of_primary);
+    replica->on_view(start_time, view, of_replica);
+    deliver();
+  }
+
+  /// Empty lists for some of the primary's blocks, or one with a row for one of them.
+  void push(std::uint64_t iteration, std::uint32_t slice, const std::vector<BlockId>& to, const Payload& lists) {
+    Message message = words.push_rows(iteration, slice, lists);
+    std::get<PushRows>(message.body).runs = primary->table().runs(to);
+    primary->on_message(start_time, "route", message, of_primary);
+  }
+  /// Until nobody has anything to say to the other: what workers are answered meanwhile.
+  std::vector<Message> deliver() {
     std::vector<Message> answers;
     for (bool quiet = false; !quiet;) {
-      Shard::Effects from_primary = std::exchange(of_primary, {});
-      Shard::Effects from_replica = std::exchange(of_replica, {});
+      const Shard::Effects from_primary = std::exchange(of_primary, {});
+      const Shard::Effects from_replica = std::exchange(of_replica, {});
       quiet = from_primary.empty() && from_replica.empty();
       for (const auto& order : all<Shard::ToServer>(from_primary)) {
-        replica.on_message(start_time, "", order.message, of_replica);
+        replica->on_message(start_time, "", order.message, of_replica);
       }
       for (const auto& order : all<Shard::ToServer>(from_replica)) {
-        primary.on_message(start_time, "", order.message, of_primary);
+        primary->on_message(start_time, "", order.message, of_primary);
       }
       for (const auto& reply : all<Shard::Reply>(from_primary)) {
         answers.push_back(reply.message);
       }
     }
     return answers;
-  };
-  primary.on_view(start_time, view, of_primary);
-  replica.on_view(start_time, view, of_replica);
-  CHECK(deliver().empty());
+  }
 
-  const RowsTest words(async_job(Consistency::asp));
-  Message push = words.push_rows(1, 0, words.list({7}, {2, 2}));
-  std::get<PushRows>(push.body).runs = {{0, 0, 1}};
-  primary.on_message(start_time, "route", push, of_primary);
-  CHECK(all<Shard::Reply>(of_primary).empty());
-  Message pull = words.pull_rows(0, {7}, 1);
+  JobSpec job = async_job(Consistency::asp);
+  RowsTest words{async_job(Consistency::asp)};
+  std::vector<BlockId> blocks;  ///< of the primary
+  std::optional<Shard> primary;
+  std::optional<Shard> replica;
+  Shard::Effects of_primary;
+  Shard::Effects of_replica;
+};
+
+TEST_CASE("rows that replicas have not got yet are not told, and replicas get their clocks with them") {
+  Pair pair(1);
+  pair.push(1, 0, {BlockId{0}}, pair.words.list({7}, {2, 2}));
+  CHECK(all<Shard::Reply>(pair.of_primary).empty());
+  Message pull = pair.words.pull_rows(0, {7}, 1);
   std::get<PullRows>(pull.body).runs = {{0, 0, 1}};
   Shard::Effects meanwhile;
-  primary.on_message(start_time, "route", pull, meanwhile);
+  pair.primary->on_message(start_time, "route", pull, meanwhile);
   const auto before = all<Shard::Reply>(meanwhile);
   REQUIRE(before.size() == 1);
   CHECK(std::get<Values>(before[0].message.body).clocks == clocks(0, 0));
   CHECK(floats_of(before[0].message.payload) == std::vector<float>{0, 0});
-  const auto answers = deliver();
+  const auto answers = pair.deliver();
   REQUIRE(answers.size() == 1);
   CHECK(std::holds_alternative<Ack>(answers[0].body));
-  CHECK(rows_of(replica).image(false) == rows_of(primary).image(false));
-  CHECK(clocks_of(rows_of(replica).clocks(false)) == clocks(1, 0));
+  CHECK(rows_of(*pair.replica).image(false) == rows_of(*pair.primary).image(false));
+  CHECK(clocks_of(rows_of(*pair.replica).clocks(false)) == clocks(1, 0));
+}
+
+TEST_CASE("blocks that are not at the same number of steps travel together, each with its own") {
+  Pair pair(5);
+  REQUIRE(pair.blocks.size() >= 2);
+  const std::vector<BlockId> two{pair.blocks[0], pair.blocks[1]};
+  const Payload empty = pair.words.list({}, {});
+  pair.push(1, 0, {two[1]}, empty);
+  CHECK(pair.deliver().size() == 1);
+  std::vector<float> both = floats_of(empty);
+  both.insert(both.end(), both.begin(), both.end());
+  pair.push(1, 1, two, payload_of(both));
+  const auto sent = all<Shard::ToServer>(pair.of_primary);
+  REQUIRE(sent.size() == 1);
+  Message replicate = sent[0].message;
+  CHECK(std::get<Replicate>(replicate.body).versions == std::vector<Iteration>{Iteration{1}, Iteration{2}});
+  std::get<Replicate>(replicate.body).versions.pop_back();
+  Shard::Effects nothing;
+  pair.replica->on_message(start_time, "", replicate, nothing);
+  CHECK(nothing.empty());  // a version for each block, or it is refused
+  CHECK(pair.deliver().size() == 1);
+  for (const Shard::Observed& block : pair.replica->observe()) {
+    if (block.block == two[0] || block.block == two[1]) {
+      CHECK(block.version == Iteration{block.block == two[0] ? 1U : 2U});
+      CHECK(clocks_of(block.rows->clocks(false)) == clocks(block.block == two[0] ? 0 : 1, 1));
+    }
+  }
 }
 
 }  // namespace ringps
