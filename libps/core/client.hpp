@@ -76,8 +76,8 @@ class ClientCore {
   void contribute(Time now, const Task& task, std::shared_ptr<const Floats> gradient, Effects& effects,
                   std::shared_ptr<const Floats> row_gradient = nullptr);
 
-  /// With tables: the next slice whose rows have to be named, possibly of the iteration after this one, so that they
-  /// are on their way before they are needed.
+  /// With tables: the next slice whose rows have to be named, possibly of one of the two iterations after this one, so
+  /// that they are on their way before they are needed.
   std::optional<Choice> next_choice() const;
   /// Per table the ids of the rows, in any order and any number of times.
   void choose(Time now, const Choice& choice, std::vector<std::vector<std::uint64_t>> ids, Effects& effects);
@@ -169,7 +169,7 @@ class ClientCore {
   std::vector<std::uint8_t> block_arrived_;        ///< per block: version_ + 1 is in next_ (or known committed)
   std::pmr::unsynchronized_pool_resource nodes_;   ///< of maps that are filled and emptied in every iteration
   std::pmr::map<SliceId, std::shared_ptr<const Floats>> gradients_{&nodes_};  ///< of iteration version_ + 1, by slice
-  std::map<std::pair<Iteration, SliceId>, SliceRows> rows_;  ///< of the iterations version_ + 1 and + 2
+  std::map<std::pair<Iteration, SliceId>, SliceRows> rows_;  ///< of version_ + 1 and what follows
 
   // With JobSpec::speculate: racing a slow worker for one of its slices.
   Time began_;                   ///< this iteration

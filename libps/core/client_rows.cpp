@@ -6,6 +6,12 @@
 #include "libps/rows/row_list.hpp"
 
 namespace ringps {
+namespace {
+
+/// So many iterations' rows may be chosen, from the one under way on.
+constexpr std::uint64_t chosen_ahead = 3;
+
+}  // namespace
 
 const ClientCore::SliceRows* ClientCore::rows_of(SliceId slice, Iteration iteration) const {
   const auto at = rows_.find({iteration, slice});
@@ -16,9 +22,11 @@ std::optional<ClientCore::Choice> ClientCore::next_choice() const {
   if (phase_ != Phase::training || job_.tables.empty()) {
     return std::nullopt;
   }
-  // Rows of the next iteration are asked for as soon as the gradients of this one are out.
-  const bool ahead = gradients_.size() >= slices_.size() && version_.next() < job_.iterations;
-  for (const Iteration iteration : {version_.next(), ahead ? version_.next().next() : version_.next()}) {
+  // As soon as the gradients of this iteration are out, rows of the next are asked for, so that they come without a
+  // round trip of their own, and of the one after it, so that servers look them up when nobody waits for that.
+  const std::uint64_t last =
+      std::min(version_.value + (gradients_.size() >= slices_.size() ? chosen_ahead : 1), job_.iterations.value);
+  for (Iteration iteration = version_.next(); iteration.value <= last; iteration = iteration.next()) {
     for (const SliceId slice : slices_) {
       if (rows_of(slice, iteration) == nullptr) {
         return Choice{iteration, slice};
@@ -29,7 +37,7 @@ std::optional<ClientCore::Choice> ClientCore::next_choice() const {
 }
 
 void ClientCore::choose(Time now, const Choice& choice, std::vector<std::vector<std::uint64_t>> ids, Effects& effects) {
-  const bool wanted = choice.iteration == version_.next() || choice.iteration == version_.next().next();
+  const bool wanted = choice.iteration > version_ && choice.iteration.value <= version_.value + chosen_ahead;
   if (phase_ != Phase::training || !wanted || !is_mine(choice.slice) || rows_of(choice.slice, choice.iteration)) {
     return;
   }

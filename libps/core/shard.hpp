@@ -198,6 +198,8 @@ class Shard {
     BlockBuffer current;           ///< of `version`; null: not handed over or restored yet
     BlockBuffer previous;          ///< of version - 1, perhaps its values only; null right after a restore
     std::optional<RowBlock> rows;  ///< of a table: in place of the two, both versions
+    /// Of a table, by slot of a slice: where the rows are that it was last given, and whose gradients come next.
+    std::vector<std::vector<std::uint32_t>> places;
     // The primary's:
     bool committed = false;         ///< whether all holders are known to have `version`
     bool replicating = false;       ///< `version` has been sent along the chain and not been answered
@@ -243,13 +245,15 @@ class Shard {
     RequestId request;
     Iteration iteration;
     bool want_values = true;
-    bool follow = false;  ///< is answered with every later version too
-    Payload ids;          ///< PullRows: of the rows, else empty
+    bool follow = false;                  ///< is answered with every later version too
+    Payload ids;                          ///< PullRows: of the rows, else empty
+    std::vector<std::uint32_t> places{};  ///< of the rows, once looked up: see RowBlock::look_up()
     std::vector<BlockRun> runs;
     std::vector<Local> blocks;
     std::size_t lacking = 0;  ///< blocks from this index on have reached `iteration`
     std::uint32_t next = none;
-    std::uint32_t slot = none;  ///< asynchronous modes: of the slice whose contribution is to be committed
+    /// Of the slice that the rows are for; asynchronous modes: whose contribution is to be committed.
+    std::uint32_t slot = none;
   };
 
   // shard.cpp and shard_requests.cpp
@@ -292,7 +296,8 @@ class Shard {
   const OptimizerStep& step_of(const Block& block);
   void step(Block& block, std::span<const std::byte* const> contributions, float scale, std::span<float> keep);
   void prepare_spares(const Block& block);
-  void step_rows(Block& block, std::span<const std::byte* const> contributions, float scale, Effects& effects);
+  void step_rows(Block& block, std::span<const std::byte* const> contributions, std::span<const std::uint32_t> slots,
+                 float scale, Effects& effects);
   void recount_rows();
   void check_rows(std::uint32_t table, Effects& effects);
   void commit(Local local, Effects& effects);
@@ -304,10 +309,11 @@ class Shard {
   void release(std::uint32_t waiter);
   bool advance(std::uint32_t index, Effects& effects);
   bool hang(std::uint32_t index);
-  bool answer(const Waiter& waiter, Effects& effects);
+  bool answer(Waiter& waiter, Effects& effects);
   Payload gather(const Waiter& waiter);
   Payload gather_newest(const Waiter& waiter) const;
-  Payload gather_rows(const Waiter& waiter) const;
+  void look_up_rows(Waiter& waiter) const;
+  Payload gather_rows(Waiter& waiter);
   void reply(const Route& to, RequestId request, Body body, Payload payload, Effects& effects) const;
   void refuse(const Route& to, RequestId request, RefusalReason reason, std::string text, Effects& effects);
 
@@ -338,7 +344,7 @@ class Shard {
   bool same_state(const Block& block, const Compared& compared, std::size_t at) const;
   bool is_news(const Block& block, const HandedBlock& handed) const;
   bool take_slices(const Replicate& replicate);
-  void answer_newest(const Waiter& waiter, Effects& effects);
+  void answer_newest(Waiter& waiter, Effects& effects);
   std::string slowest_slice(const Block& block) const;
 
   // shard_replicas.cpp: the primary's side

@@ -81,7 +81,7 @@ bool Shard::reached(const Block& block, const Waiter& waiter) const {
 }
 
 /// With what is committed now, whichever versions that is.
-void Shard::answer_newest(const Waiter& waiter, Effects& effects) {
+void Shard::answer_newest(Waiter& waiter, Effects& effects) {
   Values values{waiter.iteration, std::vector<Iteration>(slices_.size(), newest_version)};
   for (const Local local : waiter.blocks) {
     const std::span<const float> has = committed_clocks(blocks_[local]);

@@ -8,6 +8,22 @@
 #include "libps/optim/reduce.hpp"
 
 namespace ringps {
+namespace {
+
+/// Calls use(block, list, begin) for each block of a request for rows, with what precedes the list in `ids`, in rows.
+template <class Blocks, class Use>
+void for_each_list(const Payload& ids, const Blocks& blocks, const Use& use) {
+  const std::byte* at = ids.data();
+  std::size_t begin = 0;
+  for (const auto block : blocks) {
+    const RowList list(at, 0);
+    use(block, list, begin);
+    at += list.bytes();
+    begin += list.count();
+  }
+}
+
+}  // namespace
 
 // ---- from one version to the next -----------------------------------------------------------------------------------
 
@@ -62,12 +78,18 @@ void Shard::step(Block& block, std::span<const std::byte* const> contributions, 
   ++counters_.blocks_applied;
 }
 
-/// The same for a block of a table, whose contributions are RowLists.
-void Shard::step_rows(Block& block, std::span<const std::byte* const> contributions, float scale, Effects& effects) {
+/// The same for a block of a table, whose contributions are RowLists. `slots`: whose they are, if of one slice each.
+void Shard::step_rows(Block& block, std::span<const std::byte* const> contributions,
+                      std::span<const std::uint32_t> slots, float scale, Effects& effects) {
   const std::uint32_t table = table_.table_of(block.id);
   lists_.clear();
   for (const std::byte* list : contributions) {
     lists_.emplace_back(list, job_.tables[table].width);
+  }
+  for (std::size_t i = 0; i < slots.size() && !block.places.empty(); ++i) {
+    if (const auto& places = block.places[slots[i]]; places.size() == lists_[i].count()) {
+      lists_[i] = lists_[i].with_places(places);
+    }
   }
   const std::size_t before = block.rows->size();
   if (job_.asynchronous()) {
@@ -117,7 +139,7 @@ void Shard::apply_block(Local local, Effects& effects) {
     }
   }
   if (block.rows) {
-    step_rows(block, pointers_, scale_, effects);
+    step_rows(block, pointers_, merged_, scale_, effects);
     if (block.chain != none) {
       const std::size_t floats = block.rows->reduced_bytes() / sizeof(float);
       const std::span<float> room = room_in_batch(local, block.version, floats, effects);
@@ -259,6 +281,8 @@ void Shard::wait(Waiter waiter, Effects& effects) {
   waiters_[index].lacking = waiters_[index].blocks.size();
   if (advance(index, effects)) {
     release(index);
+  } else {
+    look_up_rows(waiters_[index]);
   }
 }
 
@@ -305,7 +329,7 @@ bool Shard::hang(std::uint32_t index) {
 }
 
 /// False if the version is no longer there.
-bool Shard::answer(const Waiter& waiter, Effects& effects) {
+bool Shard::answer(Waiter& waiter, Effects& effects) {
   if (!waiter.want_values) {
     reply(waiter.from, waiter.request, Ack{waiter.iteration}, {}, effects);
     return true;
@@ -363,27 +387,38 @@ Payload Shard::gather(const Waiter& waiter) {
   return gathered_.payload;
 }
 
+/// Before it is answered, so that it is answered sooner.
+void Shard::look_up_rows(Waiter& waiter) const {
+  if (waiter.ids.empty() || !waiter.places.empty()) {
+    return;
+  }
+  waiter.places.resize(waiter.ids.size() / sizeof(std::uint64_t) - waiter.blocks.size());
+  for_each_list(waiter.ids, waiter.blocks, [&](Local local, const RowList& ids, std::size_t begin) {
+    blocks_[local].rows->look_up(ids, std::span(waiter.places).subspan(begin, ids.count()));
+  });
+}
+
 /// The rows that are asked for, of the version that is; in asynchronous modes of what is committed.
-Payload Shard::gather_rows(const Waiter& waiter) const {
+Payload Shard::gather_rows(Waiter& waiter) {
   const auto is_previous = [&](const Block& block) {
     return job_.asynchronous() ? !block.committed : block.version != waiter.iteration;
   };
+  look_up_rows(waiter);
+  const auto width = [&](Local local) { return std::size_t{job_.tables[table_.table_of(blocks_[local].id)].width}; };
   std::size_t floats = 0;
-  const auto for_each_list = [&](const auto& use) {
-    const std::byte* at = waiter.ids.data();
-    for (const Local local : waiter.blocks) {
-      const RowList ids(at, 0);
-      use(blocks_[local], ids);
-      at += ids.bytes();
-    }
-  };
-  const auto width = [&](const Block& block) { return std::size_t{job_.tables[table_.table_of(block.id)].width}; };
-  for_each_list([&](const Block& block, const RowList& ids) { floats += ids.count() * width(block); });
+  for_each_list(waiter.ids, waiter.blocks,
+                [&](Local local, const RowList& ids, std::size_t) { floats += ids.count() * width(local); });
   Buffer values(floats);
   float* to = values.data();
-  for_each_list([&](const Block& block, const RowList& ids) {
-    block.rows->read(ids, is_previous(block), reinterpret_cast<std::byte*>(to));
-    to += ids.count() * width(block);
+  for_each_list(waiter.ids, waiter.blocks, [&](Local local, const RowList& ids, std::size_t begin) {
+    Block& block = blocks_[local];
+    const auto places = std::span(waiter.places).subspan(begin, ids.count());
+    block.rows->read(ids.with_places(places), is_previous(block), reinterpret_cast<std::byte*>(to));
+    to += ids.count() * width(local);
+    if (waiter.slot != none) {
+      block.places.resize(slices_.size());
+      block.places[waiter.slot].assign(places.begin(), places.end());
+    }
   });
   return Payload::of(values, values.size());
 }

@@ -101,7 +101,7 @@ void RowBlock::for_each_slot(const RowList& list, const Use& use) const {
   const std::size_t at_once = std::clamp<std::size_t>(8192 / words, 32, look_ahead);
   for (std::size_t begin = 0; begin < list.count(); begin += at_once) {
     const std::size_t count = std::min(at_once, list.count() - begin);
-    guess_slots(list, begin, std::span(slots).first(count));
+    take_places(list, begin, std::span(slots).first(count));
     if (size() != 0) {
       const float* const records = storage_->records.data();
       for (std::size_t i = 0; i < count; ++i) {
@@ -122,6 +122,25 @@ void RowBlock::for_each_slot(const RowList& list, const Use& use) const {
       const std::uint64_t id = list.id(begin + i);
       use(begin + i, id, slots[i] != none && found[i] == id ? slots[i] : find(id));
     }
+  }
+}
+
+/// The places that came with the list, if they are all known.
+void RowBlock::take_places(const RowList& list, std::size_t begin, std::span<Slot> slots) const {
+  const std::span<const std::uint32_t> places = list.places();
+  Slot last = places.empty() ? none : 0;
+  for (std::size_t i = 0; i < slots.size() && !places.empty(); ++i) {
+    slots[i] = places[begin + i];
+    last = std::max(last, slots[i]);
+  }
+  if (last >= size()) {
+    guess_slots(list, begin, slots);
+  }
+}
+
+void RowBlock::look_up(const RowList& ids, std::span<std::uint32_t> places) const {
+  for (std::size_t begin = 0; begin < ids.count(); begin += look_ahead) {
+    guess_slots(ids, begin, places.subspan(begin, std::min(look_ahead, ids.count() - begin)));
   }
 }
 

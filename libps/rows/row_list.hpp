@@ -66,7 +66,16 @@ class RowList {
     return to + sizeof count;
   }
 
+  /// The same list with what RowBlock::look_up() has said of it.
+  RowList with_places(std::span<const std::uint32_t> places) const {
+    RowList list = *this;
+    list.places_ = places;
+    return list;
+  }
+
   std::size_t count() const { return static_cast<std::size_t>(count_); }
+  /// One for each row, or none.
+  std::span<const std::uint32_t> places() const { return places_; }
   std::size_t bytes() const { return bytes(count(), width_); }
   std::uint64_t id(std::size_t i) const {
     std::uint64_t id = 0;
@@ -82,6 +91,7 @@ class RowList {
   const std::byte* begin_;
   std::uint32_t width_;
   std::uint64_t count_ = 0;
+  std::span<const std::uint32_t> places_;
 };
 
 }  // namespace ringps
