@@ -18,7 +18,10 @@
 namespace ringps {
 namespace {
 
-constexpr Duration turn_interval_max = std::chrono::milliseconds(20);
+/// Whatever is urgent wakes a worker up, but for a race that it may begin; and to wake hundreds of workers of one
+/// machine every now and then takes time from all of them.
+constexpr Duration turn_interval_max = std::chrono::milliseconds(100);
+constexpr Duration racer_turn_interval_max = std::chrono::milliseconds(20);
 
 }  // namespace
 
@@ -95,13 +98,13 @@ struct Client::Connection {
   void turn() {
     const Time at = now();
     if (at >= next_tick) {
-      next_tick = at + turn_interval_max;
+      next_tick = at + (job.speculate ? racer_turn_interval_max : turn_interval_max);
       core.on_tick(at, effects);
       carry_out();
       link.set_waiting_for(core.waiting_for());
-      for (const ServerMember& server : peers.take_broken()) {
-        link.tell(Suspect{server.id, server.incarnation});
-      }
+    }
+    for (const ServerMember& server : peers.take_broken()) {
+      link.tell(Suspect{server.id, server.incarnation});
     }
     link.turn(core.version(), core.view().restore.epoch, malformed);
     if (hooks.on_turn) {

@@ -169,7 +169,7 @@ class ClientCore {
   std::vector<std::uint8_t> block_arrived_;        ///< per block: version_ + 1 is in next_ (or known committed)
   std::pmr::unsynchronized_pool_resource nodes_;   ///< of maps that are filled and emptied in every iteration
   std::pmr::map<SliceId, std::shared_ptr<const Floats>> gradients_{&nodes_};  ///< of iteration version_ + 1, by slice
-  std::map<std::pair<Iteration, SliceId>, SliceRows> rows_;  ///< of version_ + 1 and what follows
+  std::map<std::pair<Iteration, SliceId>, SliceRows> rows_;                   ///< of version_ + 1 and what follows
 
   // With JobSpec::speculate: racing a slow worker for one of its slices.
   Time began_;                   ///< this iteration

@@ -41,10 +41,14 @@ void EventLoop::add(Entry entry) {
 }
 
 void EventLoop::remove(const PolledSocket& socket) {
-  const auto at =
-      std::find_if(entries_.begin(), entries_.end(), [&](const auto& entry) { return entry->socket == &socket; });
+  remove(socket.descriptor());
+}
+
+void EventLoop::remove(int descriptor) {
+  const auto at = std::find_if(entries_.begin(), entries_.end(),
+                               [&](const auto& entry) { return entry->descriptor == descriptor; });
   if (at != entries_.end()) {
-    epoll_ctl(epoll_, EPOLL_CTL_DEL, socket.descriptor(), nullptr);
+    epoll_ctl(epoll_, EPOLL_CTL_DEL, descriptor, nullptr);
     entries_.erase(at);
   }
 }

@@ -31,6 +31,7 @@ class EventLoop {
   void add(PolledSocket& socket, Handler on_ready = nullptr);
   void add(int descriptor, Handler on_ready = nullptr);
   void remove(const PolledSocket& socket);
+  void remove(int descriptor);
 
   /// Waits until `deadline` at the latest, then runs the handlers of all that are ready.
   void wait_until(Time deadline);

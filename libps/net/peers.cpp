@@ -10,9 +10,14 @@ Peers::Peers(zmq::context_t& context, EventLoop& loop, Queues queues)
 
 Peers::~Peers() {
   for (const Peer& peer : peers_) {
-    if (peer.socket) {
-      loop_.remove(*peer.socket);
-    }
+    let_go(peer);
+  }
+}
+
+void Peers::let_go(const Peer& peer) {
+  if (peer.socket) {
+    loop_.remove(*peer.socket);
+    loop_.remove(peer.socket->disconnection_descriptor());
   }
 }
 
@@ -26,22 +31,23 @@ void Peers::follow(const View& view, std::string_view self) {
       return peer.server.id == server.id && peer.server.incarnation == server.incarnation;
     });
     if (same != before.end()) {
-      peers_.push_back({server, std::move(same->socket), std::move(same->ready)});
+      peers_.push_back({server, std::move(same->socket), std::move(same->news)});
       continue;
     }
-    Peer& peer = peers_.emplace_back(Peer{server, nullptr, std::make_shared<bool>(false)});
+    Peer& peer = peers_.emplace_back(Peer{server, nullptr, std::make_shared<News>()});
     if (server.id.value != self) {
       peer.socket = std::make_unique<DealerSocket>(context_, server.endpoint, queues_);
-      loop_.add(*peer.socket, [raw = peer.socket.get(), ready = peer.ready] {
+      loop_.add(*peer.socket, [raw = peer.socket.get(), news = peer.news] {
         raw->flush();
-        *ready = true;
+        news->ready = true;
+      });
+      loop_.add(peer.socket->disconnection_descriptor(), [raw = peer.socket.get(), news = peer.news] {
+        news->broken = raw->take_disconnected() || news->broken;
       });
     }
   }
   for (const Peer& gone : before) {
-    if (gone.socket) {
-      loop_.remove(*gone.socket);
-    }
+    let_go(gone);
   }
 }
 
@@ -51,11 +57,11 @@ void Peers::send(std::uint32_t server, Message message) {
 
 bool Peers::receive(Message& message, const OnMalformed& on_malformed) {
   for (Peer& peer : peers_) {
-    if (*peer.ready) {
+    if (peer.news->ready) {
       if (peer.socket->receive(message, on_malformed)) {
         return true;
       }
-      *peer.ready = false;
+      peer.news->ready = false;
     }
   }
   return false;
@@ -64,7 +70,7 @@ bool Peers::receive(Message& message, const OnMalformed& on_malformed) {
 std::vector<ServerMember> Peers::take_broken() {
   std::vector<ServerMember> broken;
   for (const Peer& peer : peers_) {
-    if (peer.socket && peer.socket->take_disconnected()) {
+    if (std::exchange(peer.news->broken, false)) {
       broken.push_back(peer.server);
     }
   }

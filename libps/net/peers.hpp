@@ -31,11 +31,18 @@ class Peers {
   std::vector<ServerMember> take_broken();
 
  private:
+  /// What the event loop has seen of a peer.
+  struct News {
+    bool ready = false;   ///< something may be there to receive
+    bool broken = false;  ///< the connection was, since somebody asked
+  };
   struct Peer {
     ServerMember server;
     std::unique_ptr<DealerSocket> socket;  ///< null: this very server
-    std::shared_ptr<bool> ready;           ///< something may be there to receive
+    std::shared_ptr<News> news;
   };
+
+  void let_go(const Peer& peer);
 
   zmq::context_t& context_;
   EventLoop& loop_;

@@ -112,6 +112,8 @@ class DealerSocket final : public PolledSocket {
 
   /// Whether the connection has broken since the last call. It is taken up again by itself.
   bool take_disconnected();
+  /// Readable when there may be news for take_disconnected(), until it is called.
+  int disconnection_descriptor() { return monitor_.get(zmq::sockopt::fd); }
 
  private:
   bool try_send(const Message& message);

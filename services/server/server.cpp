@@ -11,7 +11,8 @@
 namespace ringps {
 namespace {
 
-constexpr Duration turn_interval_max = std::chrono::milliseconds(20);
+/// Whatever is urgent wakes a server up.
+constexpr Duration turn_interval_max = std::chrono::milliseconds(100);
 constexpr int messages_per_turn_max = 256;
 
 }  // namespace
@@ -70,6 +71,9 @@ Ended Server::live(Life& life) {
     const bool more = receive_some(life);
     take_events(life);
     life.link.turn(life.shard.newest(), life.shard.restore_epoch(), malformed_ + life.shard.counters().refused);
+    for (const ServerMember& server : life.peers.take_broken()) {
+      life.link.tell(Suspect{server.id, server.incarnation});
+    }
     const Time at = now();
     if (at >= next_tick || at >= life.shard.next_deadline()) {
       next_tick = at + turn_interval_max;
@@ -89,9 +93,6 @@ void Server::tick(Life& life) {
   life.shard.on_tick(now(), effects_);
   carry_out(life);
   life.link.set_waiting_for(life.shard.waiting_for());
-  for (const ServerMember& server : life.peers.take_broken()) {
-    life.link.tell(Suspect{server.id, server.incarnation});
-  }
 }
 
 /// False when nothing more is there.
