@@ -283,7 +283,7 @@ AsyncClientCore::Request& AsyncClientCore::request(Time now, std::optional<Slice
 }
 
 void AsyncClientCore::send(RequestId id, const Request& request, const Payload& payload, Effects& effects) {
-  if (std::holds_alternative<PushPull>(request.body) && !payload.empty()) {
+  if (is_contribution(request.body) && !payload.empty()) {
     codec_.count_gradient(parts_[request.part], payload.size());
   }
   Message message{{job_.cluster, Role::worker, id_.value, incarnation_, view_.epoch, id}, request.body, payload};
@@ -333,7 +333,11 @@ std::optional<Payload> AsyncClientCore::payload_of(const Request& request, const
     return codec_.values(part, values.format, payload);
   }
   const std::size_t bytes = request.rows ? request.rows->value_bytes(request.blocks) : 0;
-  return payload.size() == bytes && values.format.is_plain() ? std::optional(payload) : std::nullopt;
+  if (payload.size() != bytes || !values.format.is_plain()) {
+    return std::nullopt;
+  }
+  codec_.count_rows(bytes);
+  return payload;
 }
 
 void AsyncClientCore::on_values(Time now, const Request& request, const Values& values, const Payload& payload,

@@ -347,8 +347,7 @@ ClientCore::Request& ClientCore::request(Time now, std::size_t part, Body body, 
 }
 
 void ClientCore::send(RequestId id, const Request& request, const Payload& payload, Effects& effects) {
-  if (!payload.empty() &&
-      (std::holds_alternative<PushPull>(request.body) || std::holds_alternative<Push>(request.body))) {
+  if (is_contribution(request.body) && !payload.empty()) {
     codec_.count_gradient(parts_[request.part], payload.size());
   }
   Message message{{job_.cluster, Role::worker, id_.value, incarnation_, view_.epoch, id}, request.body, payload};
@@ -384,6 +383,7 @@ void ClientCore::on_message(Time now, const Message& message, Effects& effects) 
   } else if (std::holds_alternative<Values>(message.body) && at->second.rows) {
     const Request& pulled = at->second;
     if (message.payload.size() == pulled.rows->value_bytes(pulled.blocks)) {  // else the request is repeated
+      codec_.count_rows(message.payload.size());
       pulled.rows->take(pulled.blocks, message.payload.data());
       requests_.erase(at);
     }

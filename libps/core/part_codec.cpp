@@ -62,9 +62,14 @@ void PartCodec::keep_largest(const Floats& gradient, Floats& residual, Floats& k
   }
 }
 
+void PartCodec::count_rows(std::size_t bytes) {
+  traffic_.weights += bytes;
+  traffic_.weights_float32 += bytes;
+}
+
 void PartCodec::count_gradient(const ServerPart& part, std::size_t bytes) {
   traffic_.gradients += bytes;
-  traffic_.gradients_float32 += part.elements * sizeof(float);
+  traffic_.gradients_float32 += part.rows ? bytes : part.elements * sizeof(float);
 }
 
 }  // namespace ringps

@@ -35,6 +35,7 @@ class PartCodec {
   void keep_largest(const Floats& gradient, Floats& residual, Floats& kept) const;
 
   void count_gradient(const ServerPart& part, std::size_t bytes);
+  void count_rows(std::size_t bytes);  ///< that have come; rows are never compressed
   void count_lost_residual() { ++traffic_.residuals_lost; }
   const Traffic& traffic() const { return traffic_; }
 

@@ -280,6 +280,11 @@ bool PolledSocket::ready() {
   return ready;
 }
 
+void PolledSocket::set_linger(Duration linger) {
+  socket_.set(zmq::sockopt::linger,
+              static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(linger).count()));
+}
+
 bool PolledSocket::received(bool something) {
   // With something unsent, what has just been taken from the descriptor may have been that it can be sent now.
   quiet_ = !something && !has_unsent();
@@ -374,11 +379,6 @@ bool DealerSocket::take_disconnected() {
     disconnected = true;
   }
   return disconnected;
-}
-
-void DealerSocket::set_linger(Duration linger) {
-  socket().set(zmq::sockopt::linger,
-               static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(linger).count()));
 }
 
 // ---- PUB/SUB --------------------------------------------------------------------------------------------------------

@@ -51,6 +51,8 @@ class PolledSocket {
   /// all that was there has been received and nothing has been done since.
   bool ready();
   void may_have_changed() { quiet_ = false; }
+  /// How long the end of the context waits for what has been sent to be on its way; else not at all.
+  void set_linger(Duration linger);
 
  protected:
   explicit PolledSocket(zmq::socket_t socket);
@@ -108,8 +110,6 @@ class DealerSocket final : public PolledSocket {
   /// Sends what waits, as far as the connection takes it.
   void flush();
   bool has_unsent() const override { return !unsent_.empty(); }
-  void set_linger(Duration linger);
-
   /// Whether the connection has broken since the last call. It is taken up again by itself.
   bool take_disconnected();
   /// Readable when there may be news for take_disconnected(), until it is called.

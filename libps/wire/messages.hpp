@@ -373,7 +373,8 @@ struct EvaluationReport {
   static auto fields(auto& e) { return std::tie(e.iteration, e.accuracy, e.loss); }
 };
 
-/// Payloads of blocks of tensors between a worker and the servers, in bytes, repeated ones too.
+/// Payloads between a worker and the servers, in bytes, repeated ones too: of tensors, and of rows, whose gradients
+/// have their ids with them.
 struct Traffic {
   std::uint64_t gradients = 0;          ///< from the worker, as they were sent
   std::uint64_t gradients_float32 = 0;  ///< what they would have been as float32

@@ -60,7 +60,9 @@ CoordinatorService::CoordinatorService(const Job& job, Options options)
       checkpoints_(std::filesystem::path(options_.role.run_dir) / "checkpoints"),
       context_(make_context()),
       router_(context_, control_queues),
-      publisher_(context_) {}
+      publisher_(context_) {
+  router_.set_linger(std::chrono::milliseconds(500));  // whoever has stopped the run is to hear that it was
+}
 
 Result<Coordinator::Start> CoordinatorService::find_start() const {
   if (options_.resume.empty()) {

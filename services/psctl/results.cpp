@@ -228,8 +228,10 @@ std::string summary(const RunRecord& record) {
   const RunFigures figures = figures_of(record);
   std::string text = fmt::format("{}: {} iterations in {:.1f} s ({:.0f} per second while training)\n", record.end,
                                  figures.iterations_completed, record.wall_seconds, figures.iterations_per_second);
-  text += fmt::format("accuracy      {} at the end, {} at best\n", percent(figures.final_accuracy),
-                      percent(figures.best_accuracy));
+  if (figures.best_accuracy || !record.final) {  // models with tables are evaluated at the end, as the lines below say
+    text += fmt::format("accuracy      {} at the end, {} at best\n", percent(figures.final_accuracy),
+                        percent(figures.best_accuracy));
+  }
   if (const auto& found = record.final) {
     text += words(*found);
   }

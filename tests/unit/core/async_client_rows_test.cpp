@@ -138,6 +138,8 @@ TEST_CASE("a slice asks for the rows of its next gradient as soon as its last on
   CHECK(t.client.next_task()->weights->front() == 7.0F);
   t.contribute({5});
   CHECK(t.client.staleness() == std::vector<std::uint64_t>{1, 1});  // the rows lacked one of slice 1, the tensor none
+  // Two elements each time; of rows lists with a head of 8 bytes for each block, ids of 8, and values of 4.
+  CHECK(t.client.traffic() == Traffic{2 * 8 + 68, 2 * 8 + 68, 2 * 8 + 12, 2 * 8 + 12, 0});
 }
 
 TEST_CASE("of a table alone the run ends when all slices are in it, and no rows are asked for after the last") {
