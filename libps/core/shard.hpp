@@ -13,9 +13,9 @@
 // come, and the block's buffer carries one clock per slice, which says what is in it (clocks.hpp, shard_async.cpp).
 //
 // This header is longer than others because the whole state of a shard stands here. shard.cpp: views and restores;
-// shard_requests.cpp: requests of workers; shard_blocks.cpp: versions, checkpoints, answers; shard_replicas.cpp: what
-// goes between servers, shard_as_replica.cpp: the other end of it; shard_formats.cpp: payloads that are
-// compressed; shard_async.cpp: what is different in asynchronous modes.
+// shard_requests.cpp: requests of workers; shard_blocks.cpp: versions and checkpoints; shard_answers.cpp: who
+// waits for versions; shard_replicas.cpp: what goes between servers, shard_as_replica.cpp: the other end of it;
+// shard_formats.cpp: payloads that are compressed; shard_async.cpp: what is different in asynchronous modes.
 #pragma once
 
 #include <array>
@@ -304,6 +304,8 @@ class Shard {
   void hold_for_checkpoint(Block& block, Effects& effects);
   void hold_all(Effects& effects);
   void pass_gate(Effects& effects);
+
+  // shard_answers.cpp
   Waiter waiter_of(const Route& from, const Envelope& envelope, Iteration iteration, const std::vector<BlockRun>& runs);
   void wait(Waiter waiter, Effects& effects);
   void release(std::uint32_t waiter);
@@ -311,7 +313,6 @@ class Shard {
   bool hang(std::uint32_t index);
   bool answer(Waiter& waiter, Effects& effects);
   Payload gather(const Waiter& waiter);
-  Payload gather_newest(const Waiter& waiter) const;
   void look_up_rows(Waiter& waiter) const;
   Payload gather_rows(Waiter& waiter);
   void reply(const Route& to, RequestId request, Body body, Payload payload, Effects& effects) const;
@@ -345,6 +346,7 @@ class Shard {
   bool is_news(const Block& block, const HandedBlock& handed) const;
   bool take_slices(const Replicate& replicate);
   void answer_newest(Waiter& waiter, Effects& effects);
+  Payload gather_newest(const Waiter& waiter) const;
   std::string slowest_slice(const Block& block) const;
 
   // shard_replicas.cpp: the primary's side

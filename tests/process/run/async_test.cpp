@@ -48,6 +48,15 @@ const std::vector<std::string> faults = {
     "train.slices=4",         "train.iterations=400",
     "checkpoint.interval=50", "faults=[{at_iteration: 100, kill: server1}, {at_iteration: 200, kill: worker2}]"};
 
+void check_nothing_lost(const Run& run) {
+  for (const auto& fault : run.results["faults"]) {
+    INFO(fault.dump());
+    CHECK(fault["took_place"] == true);
+    CHECK(fault["iterations_replayed"] == 0);
+    CHECK(fault["updates_lost"] == 0);
+  }
+}
+
 std::vector<std::string> with(std::vector<std::string> more) {
   more.insert(more.end(), faults.begin(), faults.end());
   return more;
@@ -65,12 +74,7 @@ TEST_CASE("with bounded staleness and two replicas nothing is lost, doubled or r
   CHECK(std::accumulate(staleness.begin(), staleness.end(), std::uint64_t{0}) > 1000);
   CHECK(run.results["total_time"].size() == 400);
   REQUIRE(run.results["faults"].size() == 2);
-  for (const auto& fault : run.results["faults"]) {
-    INFO(fault.dump());
-    CHECK(fault["took_place"] == true);
-    CHECK(fault["iterations_replayed"] == 0);
-    CHECK(fault["updates_lost"] == 0);
-  }
+  check_nothing_lost(run);
   const Run reference(bench, "reference", {"train.slices=4", "train.iterations=400"});
   const double accuracy = run.results["best_accuracy"];
   CHECK(accuracy > reference.results["best_accuracy"].get<double>() - 5.0);
@@ -89,12 +93,7 @@ TEST_CASE("rows of tables have every contribution as well when members are kille
   const auto staleness = staleness_of(run);
   CHECK(staleness.size() <= 3);
   CHECK(std::accumulate(staleness.begin(), staleness.end(), std::uint64_t{0}) > 5000);
-  for (const auto& fault : run.results["faults"]) {
-    INFO(fault.dump());
-    CHECK(fault["took_place"] == true);
-    CHECK(fault["iterations_replayed"] == 0);
-    CHECK(fault["updates_lost"] == 0);
-  }
+  check_nothing_lost(run);
   CHECK(run.results["final"]["rows"] == 3000);
   CHECK(run.results["final"]["test_error"].get<double>() < 1.1 * run.results["final"]["truth_error"].get<double>());
 }

@@ -42,13 +42,7 @@ class AsyncRowsTest {
   }
   void answer(const ClientCore::Send& request, Body body, Payload payload = {}) {
     effects.clear();
-    const Envelope& asked = request.message.envelope;
-    client.on_message(now,
-                      {{"test", Role::server, client.view().servers[request.server].id.value, Incarnation{1},
-                        asked.epoch, asked.request},
-                       std::move(body),
-                       std::move(payload)},
-                      effects);
+    client.on_message(now, answer_to(request, client.view(), std::move(body), std::move(payload)), effects);
   }
   void values(const ClientCore::Send& request, std::uint64_t a, std::uint64_t b, std::vector<float> values) {
     answer(request, Values{Iteration{a}, {Iteration{a}, Iteration{b}}}, payload_of(std::move(values)));

@@ -24,13 +24,7 @@ class AsyncTest {
   }
   void answer(const ClientCore::Send& request, Body body, Payload payload = {}) {
     effects.clear();
-    const Envelope& asked = request.message.envelope;
-    client.on_message(now,
-                      {{"test", Role::server, client.view().servers[request.server].id.value, Incarnation{1},
-                        asked.epoch, asked.request},
-                       std::move(body),
-                       std::move(payload)},
-                      effects);
+    client.on_message(now, answer_to(request, client.view(), std::move(body), std::move(payload)), effects);
   }
   /// All six elements `value`, with these clocks.
   void values(const ClientCore::Send& request, std::uint64_t a, std::uint64_t b, float value = 1.0F) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "libps/core/assignment.hpp"
+#include "libps/core/client.hpp"
 #include "libps/core/job.hpp"
 #include "libps/ring/view.hpp"
 #include "libps/wire/messages.hpp"
@@ -84,6 +85,14 @@ std::vector<Kind> all(const Effects& effects) {
     }
   }
   return found;
+}
+
+/// What the server that a worker has asked says.
+inline Message answer_to(const ClientCore::Send& request, const View& view, Body body, Payload payload) {
+  const Envelope& asked = request.message.envelope;
+  return {{"test", Role::server, view.servers[request.server].id.value, Incarnation{1}, asked.epoch, asked.request},
+          std::move(body),
+          std::move(payload)};
 }
 
 }  // namespace ringps
