@@ -353,7 +353,8 @@ struct EvaluateConfig {
   static constexpr auto fields() {
     using S = EvaluateConfig;
     return std::tuple{
-        schema::shared("interval", &S::interval, {0, iterations_max}, "iterations; 0: never"),
+        schema::shared("interval", &S::interval, {0, iterations_max},
+                       "iterations; 0: never; models with tables: at checkpoints, at least so far apart"),
         schema::shared("samples", &S::samples, {0, samples_max}, "the first of the test set that are used; 0: all"),
     };
   }

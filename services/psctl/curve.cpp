@@ -49,35 +49,46 @@ std::string curve_script(const RunRecord& record) {
         "set label {1} at first {0}, graph 0.03 offset 0.6,0 left font ',11' textcolor rgb '#666666' noenhanced\n",
         mark.work, plot_text(mark.label));
   }
-  std::string accuracy;  // a blank line where a rollback breaks the curve
-  std::string jumps;
   const auto points = curve_points(record.metrics);
+  const bool has_accuracy = std::any_of(points.begin(), points.end(), [](const CurvePoint& p) { return p.accuracy; });
+  const auto height = [&](const CurvePoint& point) { return has_accuracy ? point.accuracy.value_or(0) : point.loss; };
+  std::string curve;  // a blank line where a rollback breaks it
+  std::string jumps;
   for (std::size_t i = 0; i < points.size(); ++i) {
     if (i > 0 && points[i].lineage != points[i - 1].lineage) {
-      jumps += fmt::format("{} {}\n{} {}\n\n", points[i - 1].work, points[i - 1].accuracy, points[i].work,
-                           points[i].accuracy);
-      accuracy += "\n";
+      jumps +=
+          fmt::format("{} {}\n{} {}\n\n", points[i - 1].work, height(points[i - 1]), points[i].work, height(points[i]));
+      curve += "\n";
     }
-    accuracy += fmt::format("{} {} {}\n", points[i].work, points[i].accuracy, points[i].loss);
+    curve += fmt::format("{} {} {}\n", points[i].work, height(points[i]), points[i].loss);
   }
   const std::string colour = plot_colours[0];
   const std::string loss_colour = plot_colours[1];
-  std::string script = fmt::format("$curve << EOD\n{}EOD\n$jumps << EOD\n{}EOD\n", accuracy, jumps);
+  std::string script = fmt::format("$curve << EOD\n{}EOD\n$jumps << EOD\n{}EOD\n", curve, jumps);
   script += fmt::format(
       "set title {} noenhanced font ',15' textcolor rgb '#222222'\n"
       "set xlabel 'iterations of work done' textcolor rgb '#333333'\n"
-      "set ylabel 'accuracy on the test set (%)' textcolor rgb '{}'\n"
-      "set y2label 'loss' textcolor rgb '{}'\n"
-      "set border 11\nset y2tics\nset key center right\nset logscale y2\nset autoscale xfix\n{}",
-      plot_text(record.config.name), colour, loss_colour, marks);
-  script += fmt::format("plot $curve using 1:3 axes x1y2 with lines linewidth 1.2 linecolor rgb '{}' title 'loss', ",
-                        loss_colour);
+      "set ylabel '{} on the test set{}' textcolor rgb '{}'\nset key center right\nset autoscale xfix\n",
+      plot_text(record.config.name), has_accuracy ? "accuracy" : "error", has_accuracy ? " (%)" : "", colour);
+  if (has_accuracy) {
+    const auto [least, most] = std::minmax_element(
+        points.begin(), points.end(), [](const CurvePoint& a, const CurvePoint& b) { return a.loss < b.loss; });
+    const bool ranges_far = most->loss > 4 * least->loss;  // an axis of logarithms has whole decades
+    script += fmt::format("set y2label 'loss' textcolor rgb '{}'\nset border 11\nset y2tics\n{}", loss_colour,
+                          ranges_far ? "set logscale y2\n" : "");
+  }
+  script += marks + "plot ";
+  if (has_accuracy) {
+    script += fmt::format("$curve using 1:3 axes x1y2 with lines linewidth 1.2 linecolor rgb '{}' title 'loss', ",
+                          loss_colour);
+  }
   if (!jumps.empty()) {
     script += fmt::format(
         "$jumps using 1:2 with lines dashtype 2 linewidth 1 linecolor rgb '{}' title 'back to the checkpoint', ",
         colour);
   }
-  return script + fmt::format("$curve using 1:2 with lines linewidth 2 linecolor rgb '{}' title 'accuracy'\n", colour);
+  return script + fmt::format("$curve using 1:2 with lines linewidth 2 linecolor rgb '{}' title '{}'\n", colour,
+                              has_accuracy ? "accuracy" : "error");
 }
 
 Result<void> draw_curve(const RunRecord& record, const std::filesystem::path& picture) {

@@ -21,6 +21,7 @@
 #include "services/psctl/plan.hpp"
 #include "services/psctl/resume.hpp"
 #include "services/psctl/run_dir.hpp"
+#include "services/psctl/sidecar_evaluator.hpp"
 
 namespace ringps {
 namespace {
@@ -67,6 +68,15 @@ Experiment launch(const Config& config, const RunDir& run_dir, const CommandLine
                   ProgressReporter::Style style, const std::string& title, SignalDescriptor& signals) {
   ProgressReporter reporter(style, stdout, title);
   Launcher launcher(config, run_dir, command_lines, reporter, signals);
+  std::optional<SidecarEvaluator> sidecar;
+  if (TableScorer::knows(config)) {
+    sidecar.emplace(config, run_dir.checkpoints());
+    launcher.watch([&](const Status& status) {
+      for (const std::string& text : sidecar->on_status(status)) {
+        reporter.on_event(text);
+      }
+    });
+  }
   Outcome outcome = launcher.run();
 
   Experiment experiment{outcome.code, outcome.text, {}, run_dir.path(), ""};
@@ -76,6 +86,9 @@ Experiment launch(const Config& config, const RunDir& run_dir, const CommandLine
   record.wall_seconds = outcome.wall_seconds;
   if (auto metrics = read_metrics(run_dir.metrics())) {
     record.metrics = std::move(*metrics);
+  }
+  if (sidecar) {
+    record.metrics.evaluations = sidecar->finish();
   }
   const Duration lag_max = std::chrono::milliseconds(2 * config.cluster.timeouts.heartbeat_interval_ms + 20);
   const Timeline timeline(record.metrics, outcome.progress, lag_max);

@@ -54,7 +54,7 @@ void add_run_to(MeasuredRow& row, const RunRecord& record, std::uint32_t seeds) 
   row.curve.resize(std::max(row.curve.size(), points.size()));
   row.curve_iterations.resize(row.curve.size());
   for (std::size_t i = 0; i < points.size(); ++i) {
-    row.curve[i] += weight * points[i].accuracy;
+    row.curve[i] += weight * points[i].accuracy.value_or(0);
     row.curve_iterations[i] = points[i].work;
   }
 }

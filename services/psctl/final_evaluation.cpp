@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "libps/base/aligned.hpp"
+#include "libps/base/check.hpp"
 #include "libps/config/job.hpp"
 #include "libps/model/factorization_machine.hpp"
 #include "libps/model/matrix_factorization.hpp"
@@ -18,7 +19,7 @@
 namespace ringps {
 namespace {
 
-constexpr std::size_t samples_max = 1'000'000;
+constexpr std::size_t evaluated_max = 1'000'000;
 
 /// All weights of a checkpoint.
 class Weights {
@@ -103,31 +104,44 @@ Result<FinalEvaluation> evaluate_sparse(const Config& config, const Weights& wei
   return found;
 }
 
-Result<FinalEvaluation> evaluate_factorization(const Config& config, const Weights& weights) {
-  std::unique_ptr<SampleSource> source;
+/// Of a factorisation machine.
+Result<std::unique_ptr<SampleSource>> open_samples(const Config& config) {
   if (config.data.kind == DataConfig::Kind::clicks) {
-    source = click_source(click_spec(config));
-  } else {
-    auto dataset = load_libsvm(config);
-    if (!dataset) {
-      return dataset.failure();
-    }
-    source = sparse_source(std::move(*dataset));
+    return click_source(click_spec(config));
   }
-  const std::size_t train = std::min(source->count(Split::train), samples_max);
-  const std::size_t test = std::min(source->count(Split::test), samples_max);
-  const auto metrics = [&](Split split, std::size_t count) {
-    return factorization_metrics(weights.flat()[0], config.model.factors, weights.reader(0), *source, split, count);
-  };
+  auto dataset = load_libsvm(config);
+  if (!dataset) {
+    return dataset.failure();
+  }
+  return sparse_source(std::move(*dataset));
+}
+
+BinaryMetrics metrics_of(const Config& config, const Weights& weights, const SampleSource& source, Split split,
+                         std::size_t samples) {
+  return factorization_metrics(weights.flat()[0], config.model.factors, weights.reader(0), source, split, samples);
+}
+
+double error_of(const Config& config, const Weights& weights, const RatingSpec& ratings, Split split) {
+  return rating_error(config.model.factors, weights.reader(0), weights.reader(1), ratings, split);
+}
+
+Result<FinalEvaluation> evaluate_factorization(const Config& config, const Weights& weights) {
+  const auto opened = open_samples(config);
+  if (!opened) {
+    return opened.failure();
+  }
+  const SampleSource& source = **opened;
+  const std::size_t train = std::min(source.count(Split::train), evaluated_max);
+  const std::size_t test = std::min(source.count(Split::test), evaluated_max);
   FinalEvaluation found;
-  found.train_loss = metrics(Split::train, train).loss_sum / static_cast<double>(train);
-  take_test(found, metrics(Split::test, test), test);
-  if (source->truth(Split::test, 0)) {
+  found.train_loss = metrics_of(config, weights, source, Split::train, train).loss_sum / static_cast<double>(train);
+  take_test(found, metrics_of(config, weights, source, Split::test, test), test);
+  if (source.truth(Split::test, 0)) {
     std::vector<FeatureValue> features;
     double loss = 0;
     for (std::size_t s = 0; s < test; ++s) {
-      const double p = *source->truth(Split::test, s);
-      loss -= std::log(source->sample(Split::test, s, features) ? p : 1.0 - p);
+      const double p = *source.truth(Split::test, s);
+      loss -= std::log(source.sample(Split::test, s, features) ? p : 1.0 - p);
     }
     found.truth_loss = loss / static_cast<double>(test);
   }
@@ -136,11 +150,11 @@ Result<FinalEvaluation> evaluate_factorization(const Config& config, const Weigh
 
 FinalEvaluation evaluate_ratings(const Config& config, const Weights& weights) {
   RatingSpec ratings = rating_spec(config);
-  ratings.train_samples = std::min(ratings.train_samples, samples_max);
-  ratings.test_samples = std::min(ratings.test_samples, samples_max);
+  ratings.train_samples = std::min(ratings.train_samples, evaluated_max);
+  ratings.test_samples = std::min(ratings.test_samples, evaluated_max);
   FinalEvaluation found;
-  found.train_error = rating_error(config.model.factors, weights.reader(0), weights.reader(1), ratings, Split::train);
-  found.test_error = rating_error(config.model.factors, weights.reader(0), weights.reader(1), ratings, Split::test);
+  found.train_error = error_of(config, weights, ratings, Split::train);
+  found.test_error = error_of(config, weights, ratings, Split::test);
   found.truth_error = ratings.noise / std::sqrt(3.0);  // of a uniform distribution in [-noise, noise)
   return found;
 }
@@ -168,6 +182,43 @@ Result<std::optional<FinalEvaluation>> evaluate_final(const Config& config, cons
     found->rows = weights->rows();
   }
   return std::optional(*found);
+}
+
+TableScorer::TableScorer(const Config& config, std::unique_ptr<SampleSource> source)
+    : config_(config), source_(std::move(source)) {}
+TableScorer::TableScorer(TableScorer&&) noexcept = default;
+TableScorer::~TableScorer() = default;
+
+bool TableScorer::knows(const Config& config) {
+  return config.model.kind == ModelKind::factorization_machine || config.model.kind == ModelKind::matrix_factorization;
+}
+
+Result<TableScorer> TableScorer::create(const Config& config) {
+  check(knows(config), "models without tables are evaluated by workers");
+  if (config.model.kind == ModelKind::matrix_factorization) {
+    return TableScorer(config, nullptr);
+  }
+  auto opened = open_samples(config);
+  if (!opened) {
+    return opened.failure();
+  }
+  return TableScorer(config, std::move(*opened));
+}
+
+Result<TestScore> TableScorer::score(const std::filesystem::path& folder) const {
+  const auto weights = Weights::load(config_, folder);
+  if (!weights) {
+    return weights.failure();
+  }
+  const std::size_t wanted = config_.evaluate.samples == 0 ? evaluated_max : config_.evaluate.samples;
+  if (!source_) {
+    RatingSpec ratings = rating_spec(config_);
+    ratings.test_samples = std::min<std::size_t>(ratings.test_samples, wanted);
+    return TestScore{std::nullopt, error_of(config_, *weights, ratings, Split::test)};
+  }
+  const std::size_t samples = std::min(source_->count(Split::test), wanted);
+  const BinaryMetrics found = metrics_of(config_, *weights, *source_, Split::test, samples);
+  return TestScore{found.accuracy, found.loss_sum / static_cast<double>(samples)};
 }
 
 }  // namespace ringps

@@ -1,8 +1,9 @@
-// What the final weights of a run are worth, on all of its data.
+// What the weights in a checkpoint are worth: at the end of a run on all of its data, on the way on the test set.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 
 #include "libps/base/result.hpp"
@@ -30,5 +31,33 @@ struct FinalEvaluation {
 /// Reads the weights from the checkpoint in `folder`. Nothing for models of images, which are evaluated on the way, and
 /// for custom ones.
 Result<std::optional<FinalEvaluation>> evaluate_final(const Config& config, const std::filesystem::path& folder);
+
+struct TestScore {
+  std::optional<double> accuracy;  ///< 0 … 1; not of ratings
+  double loss = 0;                 ///< mean log-loss; of ratings the root of the mean squared error
+};
+
+class SampleSource;
+
+/// Models with tables, whose rows no worker has all of, are scored from their checkpoints.
+class TableScorer {
+ public:
+  /// Whether the configuration's model has tables, and ringps its data.
+  static bool knows(const Config& config);
+
+  /// knows(config). Reads or makes the data.
+  static Result<TableScorer> create(const Config& config);
+  TableScorer(TableScorer&&) noexcept;
+  ~TableScorer();
+
+  /// On the first evaluate.samples of the test set.
+  Result<TestScore> score(const std::filesystem::path& folder) const;
+
+ private:
+  TableScorer(const Config& config, std::unique_ptr<SampleSource> source);
+
+  Config config_;
+  std::unique_ptr<SampleSource> source_;  ///< of a factorisation machine
+};
 
 }  // namespace ringps

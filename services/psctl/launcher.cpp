@@ -230,6 +230,7 @@ void Launcher::on_status(const Status& status) {
   name_endpoints(status);
   help_self_kills(status);
   keep_progress(status);
+  watcher_(status);
   faults_.on_status(now(), status);
 }
 

@@ -1,10 +1,12 @@
 // Runs a cluster on this host: starts the processes, watches them, starts again what is needed, ends them all.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 #include <zmq.hpp>
 
@@ -48,6 +50,9 @@ class Launcher {
   /// All of these outlive the launcher. SIGINT and SIGTERM come through `signals`.
   Launcher(const Config& config, const RunDir& run_dir, const CommandLines& command_lines, ProgressReporter& reporter,
            SignalDescriptor& signals);
+
+  /// `watcher` is called with every status that comes.
+  void watch(std::function<void(const Status&)> watcher) { watcher_ = std::move(watcher); }
 
   /// Returns when the run is over and no process is left.
   Outcome run();
@@ -112,6 +117,7 @@ class Launcher {
   const CommandLines& command_lines_;
   ProgressReporter& reporter_;
   SignalDescriptor& signals_;
+  std::function<void(const Status&)> watcher_ = [](const Status&) {};
   zmq::context_t context_ = make_context();
   const Time started_;
   const Incarnation incarnation_;

@@ -35,7 +35,7 @@ void parse_line(std::string_view line, Metrics& metrics, ByLife& lives) {
           {json.at("restore_epoch"), json.at("iteration"), json.at("total_time"), json.at("gradient_time")});
     } else if (event == "evaluation") {
       metrics.evaluations.push_back(
-          {json.at("restore_epoch"), json.at("iteration"), json.at("accuracy"), json.at("loss")});
+          {json.at("restore_epoch"), json.at("iteration"), json.at("accuracy").get<double>(), json.at("loss")});
     } else if (event == "staleness") {
       lives.staleness[{json.at("worker"), json.at("incarnation")}] =
           json.at("gradients").get<std::vector<std::uint64_t>>();

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,8 +31,8 @@ struct MeasuredIteration {
 struct MeasuredEvaluation {
   std::uint64_t restore_epoch = 0;
   std::uint64_t iteration = 0;
-  double accuracy = 0;  ///< percent
-  double loss = 0;
+  std::optional<double> accuracy{};  ///< percent; not of ratings
+  double loss = 0;                   ///< of ratings the root of the mean squared error
 };
 
 struct Metrics {
@@ -70,7 +71,7 @@ std::vector<Lineage> lineages(const Metrics& all);
 struct CurvePoint {
   std::size_t lineage = 0;  ///< index
   std::uint64_t work = 0;   ///< see Lineage
-  double accuracy = 0;
+  std::optional<double> accuracy{};
   double loss = 0;
 };
 

@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <initializer_list>
+#include <type_traits>
 #include <utility>
 
 #include <algorithm>
@@ -61,7 +62,11 @@ template <class Record>
 ordered_json list_of(const std::vector<Record>& records, auto member) {
   auto list = ordered_json::array();
   for (const Record& record : records) {
-    list.push_back(record.*member);
+    if constexpr (std::is_arithmetic_v<std::remove_cvref_t<decltype(record.*member)>>) {
+      list.push_back(record.*member);
+    } else {
+      list.push_back(json_of(record.*member));
+    }
   }
   return list;
 }
@@ -160,12 +165,12 @@ std::string percent(const std::optional<double>& value) {
 }  // namespace
 
 Quality quality_of(const RunRecord& record) {
+  if (const auto& found = record.final) {
+    return {found->test_accuracy ? std::optional(100 * *found->test_accuracy) : std::nullopt, found->test_loss};
+  }
   const Metrics last = final_metrics(record.metrics);
   if (!last.evaluations.empty()) {
     return {last.evaluations.back().accuracy, last.evaluations.back().loss};
-  }
-  if (const auto& found = record.final) {
-    return {found->test_accuracy ? std::optional(100 * *found->test_accuracy) : std::nullopt, found->test_loss};
   }
   return {};
 }
@@ -186,7 +191,7 @@ RunFigures figures_of(const RunRecord& record) {
     figures.final_accuracy = last.evaluations.back().accuracy;
   }
   for (const MeasuredEvaluation& measured : record.metrics.evaluations) {
-    figures.best_accuracy = std::max(figures.best_accuracy.value_or(0), measured.accuracy);
+    figures.best_accuracy = std::max(figures.best_accuracy, measured.accuracy);
   }
   return figures;
 }
@@ -228,7 +233,7 @@ std::string summary(const RunRecord& record) {
   const RunFigures figures = figures_of(record);
   std::string text = fmt::format("{}: {} iterations in {:.1f} s ({:.0f} per second while training)\n", record.end,
                                  figures.iterations_completed, record.wall_seconds, figures.iterations_per_second);
-  if (figures.best_accuracy || !record.final) {  // models with tables are evaluated at the end, as the lines below say
+  if (figures.best_accuracy || !record.final) {  // ratings have no accuracy, and say at the end what they have
     text += fmt::format("accuracy      {} at the end, {} at best\n", percent(figures.final_accuracy),
                         percent(figures.best_accuracy));
   }

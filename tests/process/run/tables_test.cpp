@@ -44,6 +44,9 @@ TEST_CASE("a run over tables goes on from a checkpoint on other servers to the s
   INFO(again.output);
   REQUIRE(again.exit == ProcessExit{false, 0});
   CHECK(again.hash() == whole.hash());
+  CHECK(whole.results["evaluation_iterations"].back() == 600);
+  CHECK(again.results["evaluation_iterations"] == nlohmann::json{600});  // and not the one that it began with
+  CHECK(again.results["loss"].back() == whole.results["loss"].back());
 }
 
 TEST_CASE("a server that would hold more rows than it may ends the run, and says what to do") {
@@ -59,12 +62,15 @@ TEST_CASE("a factorisation machine learns clicks better than their mean does") {
   const Bench bench;
   const Run run(bench, "run", configs / "clicks.yaml",
                 {"data.features=2000", "model.factors=0", "data.train_samples=50000", "data.test_samples=5000",
-                 "train.iterations=800", "cluster.replicas=1", "output.curve=false"});
+                 "train.iterations=800", "evaluate.samples=0", "cluster.replicas=1", "output.curve=false"});
   INFO(run.output);
   REQUIRE(run.exit == ProcessExit{false, 0});
   const auto final = run.results["final"];
   CHECK(final["test_auc"].get<double>() > 0.75);
   CHECK(final["test_loss"].get<double>() < 1.15 * final["truth_loss"].get<double>());
+  CHECK(run.results["evaluation_iterations"].back() == 800);
+  CHECK(run.results["accuracy"].back() == 100 * final["test_accuracy"].get<double>());
+  CHECK(run.results["loss"].back() == final["test_loss"]);
 }
 
 }  // namespace

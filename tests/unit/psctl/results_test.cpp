@@ -63,6 +63,19 @@ TEST_CASE("results have the lists of the predecessor, and what is known beside t
   CHECK(json.contains("processes"));
 }
 
+TEST_CASE("ratings have errors and no accuracy, in results and on the curve") {
+  RunRecord ratings = record();
+  ratings.metrics.evaluations = {{1, 2, {}, 0.5}, {2, 6, {}, 0.25}};
+  const auto json = results_json(ratings);
+  CHECK(json["accuracy"] == nlohmann::ordered_json({nullptr, nullptr}));
+  CHECK(json["loss"] == nlohmann::ordered_json({0.5, 0.25}));
+  CHECK(json["best_accuracy"].is_null());
+  const std::string script = curve_script(ratings);
+  CHECK(script.find("error on the test set") != std::string::npos);
+  CHECK(script.find("accuracy") == std::string::npos);
+  CHECK(curve_script(record()).find("accuracy on the test set (%)") != std::string::npos);
+}
+
 TEST_CASE("the results of an asynchronous run say how stale gradients were") {
   CHECK(results_json(record())["staleness"].is_null());
   RunRecord asynchronous = record();
