@@ -377,7 +377,9 @@ struct CheckpointConfig {
                        "where iterations are fast: at least this long between two checkpoints; without wait only"),
         schema::local("keep", &S::keep, {1, 1'000'000}, "checkpoints that are kept"),
         schema::shared("wait", &S::wait, "whether training waits until each one is committed"),
-        schema::local("resume", &S::resume, "folder of a checkpoint or of a run to go on from, or latest; empty: none"),
+        schema::local("resume", &S::resume,
+                      "folder of a checkpoint or of a run to go on from; latest: the newest of the run's own folder, "
+                      "without --run-dir of all runs/<name>-<n>; empty: none"),
     };
   }
   friend bool operator==(const CheckpointConfig&, const CheckpointConfig&) = default;

@@ -120,17 +120,33 @@ void EventLoop::wait_until(Time deadline) {
   }
 }
 
-SignalDescriptor::SignalDescriptor() {
+namespace {
+
+sigset_t signals_to_end() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
+  return signals;
+}
+
+}  // namespace
+
+void block_signals() {
+  const sigset_t signals = signals_to_end();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
+
+SignalDescriptor::SignalDescriptor() {
+  const sigset_t signals = signals_to_end();
   pthread_sigmask(SIG_BLOCK, &signals, &before_);
   descriptor_ = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
   check(descriptor_ >= 0, "signalfd works");
 }
 
 SignalDescriptor::~SignalDescriptor() {
+  while (take() != 0) {  // it came too late to change how this ends
+  }
   close(descriptor_);
   pthread_sigmask(SIG_SETMASK, &before_, nullptr);
 }

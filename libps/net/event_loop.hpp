@@ -53,6 +53,10 @@ class EventLoop {
   std::vector<std::shared_ptr<const Entry>> ready_;  ///< scratch: a handler may add and remove entries
 };
 
+/// Leaves SIGINT and SIGTERM to the other threads from now on. For threads that may begin before there is a
+/// SignalDescriptor.
+void block_signals();
+
 /// Blocks SIGINT and SIGTERM in this thread, and in those it starts from now on, and makes them readable instead.
 class SignalDescriptor {
  public:

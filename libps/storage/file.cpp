@@ -55,7 +55,9 @@ void FileDescriptor::close() {
 }
 
 Error io_error(const fs::path& path, std::string_view what, int error_number) {
-  return Error{path.string() + ": cannot " + std::string(what) + ": " + std::generic_category().message(error_number)};
+  const bool full = error_number == ENOSPC || error_number == EDQUOT;
+  return Error{path.string() + ": cannot " + std::string(what) + ": " + std::generic_category().message(error_number) +
+               (full ? "; make room on the disk" : "")};
 }
 
 Result<void> sync(const FileDescriptor& fd, const fs::path& path) {

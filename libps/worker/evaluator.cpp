@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "libps/base/log.hpp"
+#include "libps/net/event_loop.hpp"
 
 namespace ringps {
 namespace {
@@ -87,6 +88,7 @@ void Evaluator::on_heard(const HeartbeatAnswer& answer) {
 }
 
 void Evaluator::run(const Model& model, std::size_t samples) {
+  block_signals();
   setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), 10);  // of this thread only
   for (;;) {
     pollfd readable{orders_.descriptor(), POLLIN, 0};

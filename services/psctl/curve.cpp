@@ -87,7 +87,8 @@ std::string curve_script(const RunRecord& record) {
         "$jumps using 1:2 with lines dashtype 2 linewidth 1 linecolor rgb '{}' title 'back to the checkpoint', ",
         colour);
   }
-  return script + fmt::format("$curve using 1:2 with lines linewidth 2 linecolor rgb '{}' title '{}'\n", colour,
+  return script + fmt::format("$curve using 1:2 with {} linewidth 2 linecolor rgb '{}' title '{}'\n",
+                              points.size() < 20 ? "linespoints pointtype 7 pointsize 0.5" : "lines", colour,
                               has_accuracy ? "accuracy" : "error");
 }
 

@@ -15,6 +15,7 @@
 #include "libps/storage/checkpoint_reader.hpp"
 #include "libps/storage/checkpoint_store.hpp"
 #include "libps/storage/file.hpp"
+#include "libps/storage/manifest.hpp"
 #include "services/psctl/compare.hpp"
 #include "services/psctl/curve.hpp"
 #include "services/psctl/launcher.hpp"
@@ -77,9 +78,19 @@ Experiment launch(const Config& config, const RunDir& run_dir, const CommandLine
       }
     });
   }
+  if (const auto manifest = read_manifest_as_is(config.checkpoint.resume);
+      !config.checkpoint.resume.empty() && manifest && manifest->seed != config.seed) {
+    reporter.on_event(
+        fmt::format("the checkpoint is of a run with seed {}, and this one has seed {}: other samples, or "
+                    "the same in another order",
+                    manifest->seed, config.seed));
+  }
   Outcome outcome = launcher.run();
 
-  Experiment experiment{outcome.code, outcome.text, {}, run_dir.path(), ""};
+  Experiment experiment;
+  experiment.code = outcome.code;
+  experiment.error = outcome.text;
+  experiment.run_dir = run_dir.path();
   RunRecord& record = experiment.record;
   record.config = config;
   record.end = outcome.code == exit_done ? "completed" : outcome.text;
@@ -103,6 +114,9 @@ Experiment launch(const Config& config, const RunDir& run_dir, const CommandLine
     } else {
       experiment.code = exit_data_lost;
       experiment.error = "the final checkpoint cannot be read: " + sha256.error();
+    }
+    if (is_evaluated_at_end(config)) {
+      reporter.on_event("evaluates the final weights");
     }
     if (const auto found = evaluate_final(config, *checkpoint)) {
       record.final = *found;
@@ -291,7 +305,7 @@ Experiment run_experiment(Config config, const ExperimentOptions& options, Signa
     return error_of(exit_usage, located.error());
   }
   config = std::move(*located);
-  const auto run_dir = RunDir::create(wanted, config.name, config.checkpoint.resume);
+  const auto run_dir = RunDir::create(wanted, config.name, config.checkpoint.resume, options.earlier);
   if (!run_dir) {
     return error_of(exit_usage, run_dir.error());
   }
@@ -311,9 +325,11 @@ Experiment run_experiment(Config config, const ExperimentOptions& options, Signa
     if (file.empty()) {
       continue;
     }
-    if (const auto written = write_text(file, results); !written && experiment.code == exit_done) {
-      experiment.code = exit_run_failed;
-      experiment.error = written.error();
+    if (const auto written = write_text(file, results); !written) {
+      experiment.code = experiment.code == exit_done ? exit_run_failed : experiment.code;
+      experiment.error += (experiment.error.empty() ? "" : "; and ") + written.error();
+    } else if (file == run_dir->results()) {
+      experiment.has_results = true;
     }
   }
   if (config.output.curve) {

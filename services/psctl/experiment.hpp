@@ -10,12 +10,14 @@
 #include "libps/role/role.hpp"
 #include "services/psctl/progress.hpp"
 #include "services/psctl/results.hpp"
+#include "services/psctl/run_dir.hpp"
 
 namespace ringps {
 
 struct ExperimentOptions {
   std::filesystem::path run_dir;  ///< empty: the first free runs/<name>-<n>
   ProgressReporter::Style style = ProgressReporter::Style::lines;
+  RunDir::Earlier earlier = RunDir::Earlier::keep;  ///< checkpoints in that folder
 };
 
 struct Experiment {
@@ -23,6 +25,7 @@ struct Experiment {
   std::string error;  ///< unless `code` is exit_done
   RunRecord record;
   std::filesystem::path run_dir;  ///< empty: it did not come to that
+  bool has_results = false;       ///< in run_dir
   std::string picture_note;       ///< why there is no picture; empty: there is one, or none was asked for
 };
 

@@ -18,6 +18,9 @@ constexpr Duration stall_window = std::chrono::seconds(10);
 constexpr Duration stall_min = std::chrono::milliseconds(20);
 
 std::string cause_of(const Life& life) {
+  if (!life.end->exit.signalled) {
+    return "a signal to end";
+  }
   if (life.end->exit.code == SIGKILL) {
     return "kill";
   }
@@ -141,7 +144,7 @@ class Recorder {
     FaultRecord record;
     record.what = cause_of(life);
     record.whom = life.id;
-    record.iteration = iteration;
+    record.iteration = scheduled || random ? iteration : life.end->iteration;
     record.scheduled = scheduled;
     record.random = random;
     for (const SeenFailure& seen : history_.failures) {
@@ -216,6 +219,9 @@ class Recorder {
 
   /// `over`: when what lasted for a while had ended.
   void add_stall(Time began, std::optional<Time> over, FaultRecord& record) const {
+    if (history_.config.train.consistency == Consistency::asp) {
+      return;  // workers go on without one another: there is no moment at which all of them stand still
+    }
     const Timeline& timeline = history_.timeline;
     const Time ended = over.value_or(began);
     Time until = std::min(ended + stall_window, next_fault_after(ended));

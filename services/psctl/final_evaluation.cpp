@@ -161,12 +161,15 @@ FinalEvaluation evaluate_ratings(const Config& config, const Weights& weights) {
 
 }  // namespace
 
+bool is_evaluated_at_end(const Config& config) {
+  return config.model.kind == ModelKind::sparse_logistic_regression || TableScorer::knows(config);
+}
+
 Result<std::optional<FinalEvaluation>> evaluate_final(const Config& config, const std::filesystem::path& folder) {
-  const ModelKind model = config.model.kind;
-  if (model != ModelKind::sparse_logistic_regression && model != ModelKind::factorization_machine &&
-      model != ModelKind::matrix_factorization) {
+  if (!is_evaluated_at_end(config)) {
     return std::optional<FinalEvaluation>();
   }
+  const ModelKind model = config.model.kind;
   const auto weights = Weights::load(config, folder);
   if (!weights) {
     return weights.failure();

@@ -28,6 +28,8 @@ struct FinalEvaluation {
   std::optional<std::uint64_t> rows;  ///< in all tables
 };
 
+/// Whether evaluate_final() has something to say, which may take a while.
+bool is_evaluated_at_end(const Config& config);
 /// Reads the weights from the checkpoint in `folder`. Nothing for models of images, which are evaluated on the way, and
 /// for custom ones.
 Result<std::optional<FinalEvaluation>> evaluate_final(const Config& config, const std::filesystem::path& folder);

@@ -38,6 +38,10 @@ Result<void> draw(const std::filesystem::path& picture, int width_px, int height
     return Error{missing ? "gnuplot is not installed (Debian: gnuplot-nox)"
                          : fmt::format("gnuplot could not draw {}", picture.string())};
   }
+  std::error_code error;
+  if (const auto bytes = std::filesystem::file_size(picture, error); error || bytes == 0) {  // gnuplot does not mind
+    return Error{fmt::format("{} could not be written", picture.string())};
+  }
   return written ? Result<void>{} : Error{fmt::format("gnuplot did not take the script of {}", picture.string())};
 }
 

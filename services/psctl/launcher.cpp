@@ -172,7 +172,7 @@ void Launcher::turn() {
   }
   faults_.on_tick(now());
   reap();
-  judge_exit();
+  judge_exits();
   if (coordinator_ && now() >= next_poll_) {
     poll_status();
   }

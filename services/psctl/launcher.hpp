@@ -96,7 +96,7 @@ class Launcher {
   void on_end(Life& life);
   void on_death(const Life& life);
   void on_exit(const Life& life);
-  void judge_exit();
+  void judge_exits();
   bool is_retired(const std::string& id) const;
   void restart(const Life& life);
 
@@ -147,7 +147,7 @@ class Launcher {
   std::optional<ExitCode> code_;  ///< set by the first thing that decides how the run ends
   std::string text_;
   std::optional<ProcessExit> coordinator_exit_;
-  std::optional<Life> doubtful_exit_;  ///< of a member, with an error, until it is known whether the run was over
+  std::vector<Life> doubtful_exits_;  ///< of members, with an error, until it is known whether the run was over
   Epoch seen_epoch_;
   std::optional<StatusSample> last_status_;
   FailureLog failures_;

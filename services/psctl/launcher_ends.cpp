@@ -60,7 +60,8 @@ void Launcher::reap() {
     const auto exit = child.process.reap();
     if (exit) {
       const bool run_over = last_status_ && last_status_->status.state > RunState::running;
-      lives_[child.life].end = Life::End{*exit, now(), unix_microseconds(), is_over() || run_over};
+      lives_[child.life].end = Life::End{*exit, now(), unix_microseconds(), is_over() || run_over,
+                                         last_status_ ? last_status_->status.iteration.value : 0};
       ended.push_back(child.life);
     }
     return exit.has_value();
@@ -84,7 +85,10 @@ void Launcher::on_end(Life& life) {
         failures_.see(last_status_->status, last_status_->at);
       }
     }
-    if (life.end->exit != ProcessExit{false, exit_done}) {
+    if (life.end->exit == ProcessExit{false, exit_interrupted} && last_status_ &&
+        last_status_->status.state == RunState::interrupted) {
+      fail(exit_interrupted, "the run was ended: " + last_status_->status.text);  // as somebody has asked for
+    } else if (life.end->exit != ProcessExit{false, exit_done}) {
       fail(code_of(life.end->exit), fmt::format("the coordinator {}; the end of its log:{}", to_string(life.end->exit),
                                                 tail_of(run_dir_.log(life.id))));
     }
@@ -129,25 +133,31 @@ void Launcher::on_exit(const Life& life) {
   if (life.end->exit.code == exit_done || home_gone || is_retired(life.id)) {
     return;  // it was drained, or the run is over, as the coordinator is about to say, or its server took it along
   }
-  if (!doubtful_exit_) {
-    doubtful_exit_ = life;
-  }
+  doubtful_exits_.push_back(life);
 }
 
 /// A process that joins when the run has just ended is refused, and that is no error of the run: so an exit with an
-/// error counts once the coordinator has said that the run goes on, or says nothing any more.
-void Launcher::judge_exit() {
-  if (!doubtful_exit_ || is_over()) {
-    return;
-  }
-  const Time at = doubtful_exit_->end->at;
-  const bool heard = last_status_ && last_status_->at > at;
-  if (heard && last_status_->status.state > RunState::running) {
-    doubtful_exit_.reset();
-  } else if (heard || now() > at + judge_patience) {
-    fail(code_of(doubtful_exit_->end->exit),
-         fmt::format("{} {}; the end of its log:{}", doubtful_exit_->id, to_string(doubtful_exit_->end->exit),
-                     tail_of(run_dir_.log(doubtful_exit_->id))));
+/// error counts once the coordinator has said that the run goes on, or says nothing any more. One whom somebody has
+/// sent a signal to end has died as others do.
+void Launcher::judge_exits() {
+  while (!doubtful_exits_.empty() && !is_over()) {
+    const Life life = doubtful_exits_.front();
+    const bool heard = last_status_ && last_status_->at > life.end->at;
+    if (!heard && now() <= life.end->at + judge_patience) {
+      return;
+    }
+    doubtful_exits_.erase(doubtful_exits_.begin());
+    if (heard && last_status_->status.state > RunState::running) {
+      continue;
+    }
+    if (heard && life.end->exit.code == exit_interrupted) {
+      const auto same = std::find_if(lives_.begin(), lives_.end(), [&](const Life& l) { return l.pid == life.pid; });
+      same->signalled_itself = true;
+      on_death(Life(*same));
+      continue;
+    }
+    fail(code_of(life.end->exit), fmt::format("{} {}; the end of its log:{}", life.id, to_string(life.end->exit),
+                                              tail_of(run_dir_.log(life.id))));
   }
 }
 

@@ -31,12 +31,14 @@ struct Life {
     ProcessExit exit;
     Time at;
     std::uint64_t unix_us = 0;
-    bool asked = false;  ///< the launcher had told it to end, or the run was over
+    bool asked = false;           ///< the launcher had told it to end, or the run was over
+    std::uint64_t iteration = 0;  ///< the newest that was known then
   };
   std::optional<End> end;
+  bool signalled_itself = false;  ///< it ended in good order because of a signal that the launcher knows nothing of
 
   bool alive() const { return !end; }
-  bool died() const { return end && end->exit.signalled && !end->asked; }
+  bool died() const { return end && (end->exit.signalled || signalled_itself) && !end->asked; }
 };
 
 /// The life that a member of this incarnation is: incarnations are the microseconds at which they began. Null: none.

@@ -10,6 +10,7 @@
 #include "libps/ring/layout.hpp"
 #include "libps/ring/view.hpp"
 #include "services/psctl/process.hpp"
+#include "services/psctl/size_text.hpp"
 
 namespace ringps {
 namespace {
@@ -184,6 +185,12 @@ std::string describe_plan(const Config& config, const CommandLines& command_line
   for (const ServerLoad& load : server_loads(config)) {
     text += fmt::format("{:<12} {:>8} {:>12} {:>12} {:>12}\n", load.id, load.blocks, kibibytes(load.value_bytes),
                         kibibytes(load.model_bytes), kibibytes(load.in_flight_bytes));
+  }
+  for (const TableSpec& table : model_tables(config)) {
+    const OptimizerSpec optimizer = make_job(config, {}).optimizer;
+    text += fmt::format("table {}: grows with its rows, by {} a row on each of its {} holders\n", table.name,
+                        size_text(sizeof(float) * table.width * (1 + optimizer.state_per_element())),
+                        config.cluster.replicas);
   }
   text += "\nEndpoints (port 0: the system chooses one, which the view then names)\n";
   text += fmt::format("{:<12} {}\n", coordinator_id, command_lines.bind_endpoint(coordinator_id));

@@ -166,7 +166,8 @@ std::string percent(const std::optional<double>& value) {
 
 Quality quality_of(const RunRecord& record) {
   if (const auto& found = record.final) {
-    return {found->test_accuracy ? std::optional(100 * *found->test_accuracy) : std::nullopt, found->test_loss};
+    return {found->test_accuracy ? std::optional(100 * *found->test_accuracy) : std::nullopt,
+            found->test_loss ? found->test_loss : found->test_error};
   }
   const Metrics last = final_metrics(record.metrics);
   if (!last.evaluations.empty()) {
@@ -231,9 +232,19 @@ ordered_json results_json(const RunRecord& record) {
 
 std::string summary(const RunRecord& record) {
   const RunFigures figures = figures_of(record);
-  std::string text = fmt::format("{}: {} iterations in {:.1f} s ({:.0f} per second while training)\n", record.end,
-                                 figures.iterations_completed, record.wall_seconds, figures.iterations_per_second);
-  if (figures.best_accuracy || !record.final) {  // ratings have no accuracy, and say at the end what they have
+  std::string resumed;
+  if (const auto& measured = record.metrics.iterations; !record.config.checkpoint.resume.empty() && !measured.empty()) {
+    const auto first = std::min_element(measured.begin(), measured.end(),
+                                        [](const auto& a, const auto& b) { return a.iteration < b.iteration; });
+    resumed = fmt::format(", from {} on,", first->iteration);
+  }
+  std::string text =
+      fmt::format("{}: {} iterations{} in {:.1f} s ({:.0f} per second while training)\n", record.end,
+                  figures.iterations_completed, resumed, record.wall_seconds, figures.iterations_per_second);
+  const bool has_errors = !record.metrics.evaluations.empty() && !figures.best_accuracy;
+  if (has_errors && !record.final) {
+    text += fmt::format("test data     error {:.6f}\n", *quality_of(record).loss);
+  } else if (figures.best_accuracy || !record.final) {  // ratings have no accuracy, and say below what they have
     text += fmt::format("accuracy      {} at the end, {} at best\n", percent(figures.final_accuracy),
                         percent(figures.best_accuracy));
   }

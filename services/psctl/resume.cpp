@@ -11,17 +11,6 @@
 namespace ringps {
 namespace {
 
-/// The newest committed checkpoint of a run: its own, or if it came to none, the one that it went on from.
-std::optional<fs::path> newest_of_run(const fs::path& run) {
-  for (const char* folder : {RunDir::checkpoints_name, RunDir::earlier_checkpoints_name}) {
-    const auto checkpoints = list_checkpoints(run / folder);
-    if (checkpoints && !checkpoints->empty()) {
-      return checkpoints->front().folder;
-    }
-  }
-  return std::nullopt;
-}
-
 /// "mnist-12" is a run of "mnist", "mnist-mlp-1" is not.
 bool is_run_of(const std::string& name, const std::string& folder) {
   if (!folder.starts_with(name + "-")) {
@@ -39,7 +28,7 @@ Result<fs::path> newest_of_all(const std::string& name) {
     if (!is_run_of(name, entry.path().filename().string())) {
       continue;
     }
-    const auto checkpoint = newest_of_run(entry.path());
+    const auto checkpoint = RunDir::newest_checkpoint(entry.path());
     const auto time = checkpoint ? fs::last_write_time(*checkpoint, error) : fs::file_time_type{};
     if (checkpoint && (newest.empty() || time > newest_time)) {
       newest = *checkpoint;
@@ -57,8 +46,17 @@ Result<fs::path> newest_of_all(const std::string& name) {
 Result<fs::path> find_resume(const std::string& resume, const std::string& name, const fs::path& wanted) {
   Result<fs::path> found = fs::path();
   if (resume == "latest") {
-    const auto own = wanted.empty() ? std::nullopt : newest_of_run(wanted);
-    found = own ? Result<fs::path>(*own) : newest_of_all(name);
+    if (wanted.empty()) {
+      found = newest_of_all(name);
+    } else if (const auto own = RunDir::newest_checkpoint(wanted)) {
+      found = *own;
+    } else if (fs::exists(wanted)) {
+      return Error{fmt::format(
+          "checkpoint.resume is latest, but there is no checkpoint in {}; name the run or the checkpoint to go on from",
+          wanted.string())};
+    } else {
+      found = newest_of_all(name);
+    }
   } else {
     found = resolve_checkpoint(resume);
   }

@@ -1,5 +1,6 @@
 // `psctl run`: one experiment, a sweep of them, or only the plan.
 #include <spdlog/fmt/fmt.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <filesystem>
@@ -25,6 +26,7 @@ struct RunOptions {
   bool quiet = false;
   bool sweep = false;
   bool dry_run = false;
+  bool overwrite = false;
   PredecessorFlags predecessor;
 
   bool has_config() const { return !arguments.empty() && arguments.front().find('=') == std::string::npos; }
@@ -72,7 +74,8 @@ void print_outcome(const Experiment& experiment, bool quiet) {
     return;
   }
   const fs::path dir = shown(experiment.run_dir);
-  fmt::print("\n{}results       {}\n", summary(experiment.record), (dir / "results.json").string());
+  fmt::print("\n{}results       {}\n", summary(experiment.record),
+             experiment.has_results ? (dir / "results.json").string() : "not written");
   if (experiment.record.config.output.curve) {
     fmt::print("curve         {}\n", experiment.picture_note.empty() ? (dir / "curve.svg").string()
                                                                      : "not drawn: " + experiment.picture_note);
@@ -81,7 +84,8 @@ void print_outcome(const Experiment& experiment, bool quiet) {
 }
 
 ExperimentOptions experiment_options(const RunOptions& options) {
-  return {options.run_dir, options.quiet ? ProgressReporter::Style::quiet : ProgressReporter::style_for(stdout)};
+  return {options.run_dir, options.quiet ? ProgressReporter::Style::quiet : ProgressReporter::style_for(stdout),
+          options.overwrite ? RunDir::Earlier::overwrite : RunDir::Earlier::keep};
 }
 
 int run_one(const RunOptions& options, const Config& config) {
@@ -98,7 +102,9 @@ std::string row_of(const Overrides& overrides, const Experiment& experiment) {
   for (const std::string& override_text : overrides) {
     values += fmt::format("{:<16} ", override_text.substr(override_text.find('=') + 1));
   }
-  return fmt::format("{}{:>10} {:>10} {:>12.0f} {:>10.1f}  {}", values,
+  const Quality quality = quality_of(experiment.record);
+  return fmt::format("{}{:>10} {:>10} {:>10} {:>12.0f} {:>10.1f}  {}", values,
+                     quality.loss ? fmt::format("{:.4f}", *quality.loss) : "-",
                      figures.final_accuracy ? fmt::format("{:.2f}", *figures.final_accuracy) : "-",
                      figures.best_accuracy ? fmt::format("{:.2f}", *figures.best_accuracy) : "-",
                      figures.iterations_per_second, experiment.record.wall_seconds,
@@ -111,7 +117,8 @@ std::string heading_of(const Overrides& overrides) {
     const std::string key = override_text.substr(0, override_text.find('='));
     keys += fmt::format("{:<16} ", key.substr(key.rfind('.') + 1));
   }
-  return fmt::format("{}{:>10} {:>10} {:>12} {:>10}", keys, "accuracy", "best", "iterations/s", "seconds");
+  return fmt::format("{}{:>10} {:>10} {:>10} {:>12} {:>10}", keys, "loss", "accuracy", "best", "iterations/s",
+                     "seconds");
 }
 
 /// Everything is checked before the first run starts. Goes on after a failed run, not after an interrupted one.
@@ -152,6 +159,16 @@ int run_sweep(const RunOptions& options, const std::vector<std::string>& argumen
   return code;
 }
 
+/// Whether the file can be written, as far as that can be known before the run.
+Result<void> check_output(const std::string& output) {
+  const fs::path folder = fs::path(output).has_parent_path() ? fs::path(output).parent_path() : fs::path(".");
+  std::error_code ignored;
+  if (!output.empty() && (!fs::is_directory(folder, ignored) || access(folder.c_str(), W_OK) != 0)) {
+    return Error{fmt::format("{}: its folder is not there or cannot be written to", output)};
+  }
+  return {};
+}
+
 int run(const RunOptions& options) {
   if (!options.has_config() && !options.predecessor.any()) {
     return complain("run: CONFIG is missing: expected a YAML file, as in configs/quickstart.yaml", exit_usage);
@@ -163,6 +180,9 @@ int run(const RunOptions& options) {
   const auto config = load(options, overrides);
   if (!config) {
     return report_error(config.error(), exit_usage);
+  }
+  if (const auto checked = check_output(config->output.results); !checked) {
+    return complain(checked.error(), exit_usage);
   }
   return options.dry_run ? dry_run(*config, options.run_dir) : run_one(options, *config);
 }
@@ -194,6 +214,7 @@ void add_run(CLI::App& app, Action& action) {
   command->add_option("CONFIG", options->arguments, "YAML file of the experiment, then section.key=value …");
   command->add_option("-o,--output,--output-path,--output_path", options->output, "copy the results to this JSON file");
   command->add_option("--run-dir", options->run_dir, "folder for all that the run writes (runs/<name>-<n>)");
+  command->add_flag("--overwrite", options->overwrite, "begin anew in a folder with checkpoints, which are lost");
   command->add_flag("-q,--quiet", options->quiet, "print nothing but errors");
   command->add_flag("-m,--multirun", options->sweep, "run every combination of key=value,value… one after another");
   command->add_flag("--dry-run", options->dry_run, "print roles, endpoints, placement, memory and commands, and end");

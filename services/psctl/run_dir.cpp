@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <system_error>
 
+#include "libps/storage/checkpoint_store.hpp"
+
 namespace ringps {
 namespace {
 
@@ -34,6 +36,14 @@ constexpr const char* entries_of_a_run[] = {"config.yaml",
 /// Numbers of runs in one folder: a bound for the search of a free one.
 constexpr int runs_max = 1'000'000;
 
+bool lies_in(const fs::path& inner, const fs::path& outer) {
+  if (inner.empty()) {
+    return false;
+  }
+  const fs::path below = inner.lexically_relative(fs::absolute(outer).lexically_normal());
+  return !below.empty() && *below.begin() != "..";
+}
+
 /// Moves a checkpoint of the earlier run out of the new one's way, together with the others of it. Returns where it is
 /// then; `resume` itself where it lies elsewhere.
 Result<fs::path> set_aside(const fs::path& path, const fs::path& resume) {
@@ -58,23 +68,28 @@ Result<fs::path> set_aside(const fs::path& path, const fs::path& resume) {
   return fs::absolute(earlier / below.lexically_relative(RunDir::checkpoints_name)).lexically_normal();
 }
 
-bool lies_in(const fs::path& inner, const fs::path& outer) {
-  const fs::path below = inner.lexically_relative(fs::absolute(outer).lexically_normal());
-  return !below.empty() && *below.begin() != "..";
-}
-
 }  // namespace
 
-Result<RunDir> RunDir::create(const fs::path& path, const std::string& name, const fs::path& resume) {
+std::optional<fs::path> RunDir::newest_checkpoint(const fs::path& path) {
+  for (const char* folder : {checkpoints_name, earlier_checkpoints_name}) {
+    const auto checkpoints = list_checkpoints(path / folder);
+    if (checkpoints && !checkpoints->empty()) {
+      return checkpoints->front().folder;
+    }
+  }
+  return std::nullopt;
+}
+
+Result<RunDir> RunDir::create(const fs::path& path, const std::string& name, const fs::path& resume, Earlier earlier) {
   if (!path.empty()) {
-    return claim(path, resume);
+    return claim(path, resume, earlier);
   }
   for (int n = 1; n < runs_max; ++n) {
     const fs::path candidate = fs::path("runs") / fmt::format("{}-{}", name, n);
     std::error_code error;
     fs::create_directories(candidate.parent_path(), error);
     if (!error && fs::create_directory(candidate, error)) {  // false if it is there already
-      return claim(candidate, resume);
+      return claim(candidate, resume, earlier);
     }
     if (error && error != std::errc::file_exists) {
       return Error{fmt::format("{}: cannot make the folder of the run: {}", candidate.string(), error.message())};
@@ -83,7 +98,7 @@ Result<RunDir> RunDir::create(const fs::path& path, const std::string& name, con
   return Error{"runs: all numbers are taken; choose a folder with --run-dir"};
 }
 
-Result<RunDir> RunDir::claim(const fs::path& path, const fs::path& resume) {
+Result<RunDir> RunDir::claim(const fs::path& path, const fs::path& resume, Earlier earlier) {
   std::error_code error;
   fs::create_directories(path, error);
   if (error || !fs::is_directory(path)) {
@@ -100,6 +115,12 @@ Result<RunDir> RunDir::claim(const fs::path& path, const fs::path& resume) {
   }
   if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
     return Error{fmt::format("{}: another run is going on there; choose another --run-dir", path.string())};
+  }
+  if (const auto newest = newest_checkpoint(path); newest && earlier == Earlier::keep && !lies_in(resume, path)) {
+    return Error{fmt::format(
+        "{}: has checkpoints of an earlier run, the newest being {}; go on from it (checkpoint.resume=latest), choose "
+        "another --run-dir, or begin anew and lose them (--overwrite)",
+        path.string(), newest->filename().string())};
   }
   auto resumed = set_aside(path, resume);
   if (!resumed) {

@@ -1,7 +1,9 @@
 // The folder of a run: what lies where, and whose it is.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "libps/base/result.hpp"
@@ -18,10 +20,19 @@ class RunDir {
   /// Those of the run that was here before, where this one goes on from them.
   static constexpr const char* earlier_checkpoints_name = "earlier-checkpoints";
 
+  /// What becomes of an earlier run's checkpoints, where nothing is resumed.
+  enum class Earlier : std::uint8_t { keep, overwrite };
+
   /// Makes `path`, or where that is empty, the first free runs/<name>-<n>. A folder of an earlier run is emptied of
-  /// what that run wrote; one with other things in it, or of a run that goes on, is refused. `resume`: the absolute
-  /// path of a checkpoint, which is kept where it lies in the folder (see resumed()); or empty.
-  static Result<RunDir> create(const fs::path& path, const std::string& name, const fs::path& resume = {});
+  /// what that run wrote; refused are one with checkpoints that are to be kept, one with other things in it, and one of
+  /// a run that goes on. `resume`: the absolute path of a checkpoint, which is kept where it lies in the folder (see
+  /// resumed()); or empty.
+  static Result<RunDir> create(const fs::path& path, const std::string& name, const fs::path& resume = {},
+                               Earlier earlier = Earlier::keep);
+
+  /// Of all checkpoints that the run in `path` has left, the newest: its own, or if it came to none, the one that it
+  /// went on from.
+  static std::optional<fs::path> newest_checkpoint(const fs::path& path);
 
   /// Where the checkpoint to go on from lies now; empty: there is none.
   const fs::path& resumed() const { return resumed_; }
@@ -41,7 +52,7 @@ class RunDir {
  private:
   RunDir(fs::path path, FileDescriptor lock, fs::path resumed)
       : path_(std::move(path)), lock_(std::move(lock)), resumed_(std::move(resumed)) {}
-  static Result<RunDir> claim(const fs::path& path, const fs::path& resume);
+  static Result<RunDir> claim(const fs::path& path, const fs::path& resume, Earlier earlier);
 
   fs::path path_;
   FileDescriptor lock_;  ///< held while this process works in the folder

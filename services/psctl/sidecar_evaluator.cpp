@@ -27,6 +27,9 @@ SidecarEvaluator::~SidecarEvaluator() {
 }
 
 std::vector<std::string> SidecarEvaluator::on_status(const Status& status) {
+  if (status.view.epoch == Epoch{}) {
+    return take_found();  // nobody has joined yet: the checkpoint is an earlier run's
+  }
   restore_epoch_ = status.view.restore.epoch.value;
   const std::uint64_t iteration = status.committed_checkpoint.value;
   const std::uint64_t resumed = status.view.restore.iteration.value;

@@ -28,19 +28,6 @@ std::string shown(const Status& status, bool json) {
   return json ? to_json(status).dump(2) + "\n" : to_text(status);
 }
 
-int show_status(const Target& target, bool json) {
-  const auto found = find(target);
-  if (!found) {
-    return complain(found.error(), exit_usage);
-  }
-  const auto status = ask_status(*found);
-  if (!status) {
-    return complain(status.error(), exit_unreachable);
-  }
-  std::fputs(shown(*status, json).c_str(), stdout);
-  return exit_done;
-}
-
 /// What the coordinator has left as its last word, if the run is over.
 std::optional<Status> last_word(const Target& target) {
   constexpr std::uint64_t bytes_max = 64U << 20U;
@@ -50,6 +37,23 @@ std::optional<Status> last_word(const Target& target) {
   const auto text = read_text(std::filesystem::path(target.run_dir) / last_status_name, bytes_max);
   const auto status = text ? parse_status(*text) : Result<Status>(text.failure());
   return status ? std::optional(*status) : std::nullopt;
+}
+
+int show_status(const Target& target, bool json) {
+  const auto found = find(target);
+  if (!found) {
+    return complain(found.error(), exit_usage);
+  }
+  auto status = ask_status(*found);
+  if (!status) {
+    auto last = last_word(target);
+    if (!last || last->state <= RunState::running) {
+      return complain(status.error(), exit_unreachable);
+    }
+    status = std::move(*last);  // it has ended
+  }
+  std::fputs(shown(*status, json).c_str(), stdout);
+  return exit_done;
 }
 
 /// Shows one text after another: on a terminal each in the place of the one before.

@@ -119,7 +119,28 @@ TEST_CASE("status, health and stop speak with a running cluster, and say when th
   CHECK(watching.wait() == ProcessExit{false, 0});
   CHECK(watching.output().find("interrupted: iteration") != std::string::npos);
   CHECK(psctl.wait() == ProcessExit{false, 130});
-  CHECK(ask({"status"}).first == 3);
+  const auto [code, text] = ask({"status"});  // its last word
+  CHECK(code == 0);
+  CHECK(text.starts_with("interrupted: iteration"));
+  CHECK(ask({"health"}).first == 3);
+  Psctl again(bench, endless(bench));
+  CHECK(again.wait() == ProcessExit{false, 2});
+  CHECK(again.output().find("--overwrite") != std::string::npos);
+}
+
+TEST_CASE("a server and a worker that are told to end leave, and the run goes on without them") {
+  const Bench bench;
+  Psctl psctl(bench, endless(bench));
+  psctl.wait_for_iteration(bench / "run", 5);
+  for (const char* member : {"server1", "worker0"}) {
+    kill(pid_of(bench / "run", member), SIGTERM);
+    psctl.wait_for_output(std::string(member) + " (pid");
+    const auto reached = psctl.wait_for_iteration(bench / "run", 5).iteration.value;
+    psctl.wait_for_iteration(bench / "run", reached + 20);
+  }
+  psctl.send_signal(SIGINT);
+  CHECK(psctl.wait() == ProcessExit{false, 130});
+  CHECK(psctl.output().find("exited with code 130") != std::string::npos);
 }
 
 TEST_CASE("a sweep runs all combinations and ends with a table of them") {

@@ -72,11 +72,30 @@ TEST_CASE("a checkpoint elsewhere is left alone, and the folder is emptied as ev
   commit(run, "checkpoints", 5);
   commit(run, "earlier-checkpoints", 4);
   const fs::path elsewhere = commit(temp / "other", "checkpoints", 2);
-  const auto again = RunDir::create(run, "test", elsewhere);
+  CHECK_THAT(RunDir::create(run, "test", elsewhere).error(), Catch::Contains("--overwrite"));
+  const auto again = RunDir::create(run, "test", elsewhere, RunDir::Earlier::overwrite);
   REQUIRE(again);
   CHECK(again->resumed() == elsewhere);
   CHECK(!fs::exists(run / "checkpoints"));
   CHECK(!fs::exists(run / "earlier-checkpoints"));
+}
+
+TEST_CASE("checkpoints of an earlier run are not lost because somebody forgets to go on from them") {
+  const TempDir temp;
+  const fs::path run = run_in(temp);
+  const fs::path newest = commit(run, "checkpoints", 5);
+  CHECK_THAT(RunDir::create(run, "test").error(), Catch::Contains("iteration-0000000005"));
+  CHECK(fs::exists(newest / "manifest.json"));
+  REQUIRE(RunDir::create(run, "test", {}, RunDir::Earlier::overwrite));
+  CHECK(!fs::exists(newest));
+}
+
+TEST_CASE("latest never means another run's checkpoint where the run has a folder of its own") {
+  const TempDir temp;
+  const Here here(temp.path());
+  commit("runs/mnist-1", "checkpoints", 9);
+  fs::create_directories("own");
+  CHECK_THAT(find_resume("latest", "mnist", "own").error(), Catch::Contains("there is no checkpoint in own"));
 }
 
 TEST_CASE("a checkpoint that the folder's emptying would delete is refused") {

@@ -74,7 +74,7 @@ TEST_CASE("a device that has no room left is an error, and says so") {
   const FileDescriptor fd(::open("/dev/full", O_WRONLY | O_CLOEXEC));
   const auto written = write_all(fd, bytes_of("x"), "/dev/full");
   REQUIRE_FALSE(written);
-  CHECK(written.error() == "/dev/full: cannot write: No space left on device");
+  CHECK(written.error() == "/dev/full: cannot write: No space left on device; make room on the disk");
 }
 
 TEST_CASE("a failed fsync can be told from other errors") {
