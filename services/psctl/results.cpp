@@ -158,6 +158,12 @@ std::string cost_text(const Quality& with, const Quality& without) {
   return text.empty() ? "not measured" : text;
 }
 
+/// How a run ended, in a few words: what has gone wrong stands above the summary.
+std::string headline(const std::string& end) {
+  constexpr std::size_t few = 60;
+  return end.size() <= few && end.find('\n') == std::string::npos ? end : "failed";
+}
+
 std::string percent(const std::optional<double>& value) {
   return value ? fmt::format("{:.2f} %", *value) : "not measured";
 }
@@ -239,7 +245,7 @@ std::string summary(const RunRecord& record) {
     resumed = fmt::format(", from {} on,", first->iteration);
   }
   std::string text =
-      fmt::format("{}: {} iterations{} in {:.1f} s ({:.0f} per second while training)\n", record.end,
+      fmt::format("{}: {} iterations{} in {:.1f} s ({:.0f} per second while training)\n", headline(record.end),
                   figures.iterations_completed, resumed, record.wall_seconds, figures.iterations_per_second);
   const bool has_errors = !record.metrics.evaluations.empty() && !figures.best_accuracy;
   if (has_errors && !record.final) {
