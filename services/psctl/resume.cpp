@@ -46,17 +46,13 @@ Result<fs::path> newest_of_all(const std::string& name) {
 Result<fs::path> find_resume(const std::string& resume, const std::string& name, const fs::path& wanted) {
   Result<fs::path> found = fs::path();
   if (resume == "latest") {
-    if (wanted.empty()) {
-      found = newest_of_all(name);
-    } else if (const auto own = RunDir::newest_checkpoint(wanted)) {
-      found = *own;
-    } else if (fs::exists(wanted)) {
+    const auto own = wanted.empty() ? std::nullopt : RunDir::newest_checkpoint(wanted);
+    if (!own && !wanted.empty() && fs::exists(wanted)) {
       return Error{fmt::format(
           "checkpoint.resume is latest, but there is no checkpoint in {}; name the run or the checkpoint to go on from",
           wanted.string())};
-    } else {
-      found = newest_of_all(name);
     }
+    found = own ? Result<fs::path>(*own) : newest_of_all(name);
   } else {
     found = resolve_checkpoint(resume);
   }
