@@ -2,6 +2,8 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
+
 #include "services/common/status_json.hpp"
 #include "services/psctl/metrics.hpp"
 
@@ -31,7 +33,10 @@ std::string to_text(const Status& status) {
   }
   text += fmt::format("\n{}{}", status.text, status.text.empty() ? "" : "\n");
   for (const std::string& waiting : status.waiting) {
-    text += fmt::format("waits: {}\n", waiting);
+    const bool stands_below = std::any_of(status.processes.begin(), status.processes.end(), [&](const auto& process) {
+      return waiting == process.id + ": " + process.waiting_for;
+    });
+    text += stands_below ? "" : fmt::format("waits: {}\n", waiting);
   }
   text += fmt::format("{:<12} {:>9} {:>8} {:>10} {:>9}  {}\n", "process", "pid", "member", "iteration", "silent", "");
   for (const ProcessStatus& process : status.processes) {
