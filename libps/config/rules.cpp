@@ -61,6 +61,44 @@ void check_model(const ModelConfig& model, Report& report) {
   }
 }
 
+/// Keys that would change nothing. Those that are as they are by themselves may stand: psctl writes all of them.
+void check_useless(const Config& config, Report& report) {
+  if (!all_sound(report, {"model.kind", "data.kind"})) {
+    return;
+  }
+  using Kind = DataConfig::Kind;
+  const ModelKind model = config.model.kind;
+  const Kind data = config.data.kind;
+  const auto expect = [&](bool useful, const char* key, bool is_default, const char* whose) {
+    if (!useful && !is_default && report.sound(key)) {
+      report.problem(key, fmt::format("only {}: remove it", whose));
+    }
+  };
+  const bool factors = model == ModelKind::factorization_machine || model == ModelKind::matrix_factorization;
+  expect(factors, "model.factors", config.model.factors == ModelConfig{}.factors,
+         "a factorization_machine and a matrix_factorization have factors");
+  const bool tables = factors || !config.model.tables.empty();
+  const TablesConfig none;
+  const char* with_tables = "models with tables have rows";
+  expect(tables, "tables.buckets", config.tables.buckets == none.buckets, with_tables);
+  expect(tables, "tables.rows_per_server", config.tables.rows_per_server == none.rows_per_server, with_tables);
+  expect(tables, "tables.expire_after", config.tables.expire_after == none.expire_after, with_tables);
+  if (model == ModelKind::custom) {
+    return;  // its program makes of the data's keys what it likes
+  }
+  expect(data == Kind::mnist || data == Kind::libsvm, "data.path", config.data.path.empty(),
+         "mnist and libsvm data come from files");
+  const DataConfig plain;
+  expect(data == Kind::clicks, "data.fields", config.data.fields_per_sample == plain.fields_per_sample,
+         "clicks have fields");
+  const bool ratings = data == Kind::ratings;
+  expect(ratings, "data.users", config.data.users == plain.users, "ratings have users");
+  expect(ratings, "data.items", config.data.items == plain.items, "ratings have items");
+  expect(ratings || data == Kind::clicks, "data.rank", config.data.rank == plain.rank,
+         "clicks and ratings are drawn from factors");
+  expect(ratings, "data.noise", config.data.noise == plain.noise, "ratings have noise");
+}
+
 void check_data(const Config& config, Report& report) {
   const DataConfig& data = config.data;
   if (!all_sound(report, {"model.kind", "data.kind"})) {
@@ -347,6 +385,7 @@ void check_rules(const Config& config, Report& report) {
   check_tensors(config.model, report);
   check_tables(config, report);
   check_data(config, report);
+  check_useless(config, report);
   check_consistency(config, report);
   check_timeouts(config.cluster.timeouts, report);
   check_min_workers(config.cluster, report);

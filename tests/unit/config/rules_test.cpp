@@ -20,6 +20,20 @@ TEST_CASE("a name has 1 to 64 plain characters") {
   CHECK_THAT(problems("name: " + name), Catch::StartsWith("t.yaml:1:7: name: expected 1 to 64 of the characters"));
 }
 
+TEST_CASE("keys that would change nothing are refused, unless they say what holds anyway") {
+  const auto [yaml, key] = GENERATE(table<std::string, std::string>({
+      {"model: {factors: 4}", "model.factors: only a factorization_machine"},
+      {"tables: {buckets: 7}", "tables.buckets: only models with tables"},
+      {"data: {path: foo}", "data.path: only mnist and libsvm"},
+      {"data: {fields: 3}", "data.fields: only clicks"},
+      {"data: {users: 5}", "data.users: only ratings"},
+      {"data: {noise: 0.5}", "data.noise: only ratings"},
+  }));
+  CHECK_THAT(problems(yaml), Catch::Contains(key));
+  loaded("model: {factors: 8}\ntables: {buckets: 256}\ndata: {users: 1000}");
+  loaded("model: {kind: matrix_factorization, factors: 4}\ndata: {kind: ratings, users: 5}\ntables: {buckets: 7}");
+}
+
 TEST_CASE("only an mlp has hidden layers, from 1 to 8") {
   CHECK_THAT(problems("model: {hidden: [5]}"), Catch::StartsWith("t.yaml:1:17: model.hidden: only an mlp has hidden"));
   CHECK_THAT(problems("model: {kind: mlp, hidden: []}"), Catch::EndsWith("as in [256]; found 0"));

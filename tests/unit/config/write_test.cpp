@@ -91,6 +91,27 @@ FaultConfig any_fault(const Config& config) {
   return fault;
 }
 
+/// What would change nothing may be given as it is by itself only.
+void reset_useless(Config& config) {
+  const bool factors =
+      config.model.kind == ModelKind::factorization_machine || config.model.kind == ModelKind::matrix_factorization;
+  config.model.factors = factors ? config.model.factors : ModelConfig{}.factors;
+  config.tables = factors || !config.model.tables.empty() ? config.tables : TablesConfig{};
+  DataConfig& data = config.data;
+  const DataConfig plain;
+  if (data.kind != DataConfig::Kind::mnist && data.kind != DataConfig::Kind::libsvm) {
+    data.path = plain.path;
+  }
+  if (data.kind != DataConfig::Kind::clicks) {
+    data.fields_per_sample = plain.fields_per_sample;
+  }
+  if (data.kind != DataConfig::Kind::ratings) {
+    data.users = plain.users;
+    data.items = plain.items;
+    data.noise = plain.noise;
+  }
+}
+
 /// Data and tensors that suit the kind of the model.
 void suit_model(Config& config) {
   auto& model = config.model;
@@ -136,7 +157,9 @@ void suit_model(Config& config) {
     data.test_path.clear();
     data.features = data.kind == DataConfig::Kind::clicks ? std::max(data.features, data.fields_per_sample) : 0;
   }
-  data.rank += data.rank == 0 ? 1 : 0;
+  const bool drawn = data.kind == DataConfig::Kind::clicks || data.kind == DataConfig::Kind::ratings;
+  data.rank = drawn ? std::max(data.rank, 1U) : 0;
+  reset_useless(config);
 }
 
 /// Any configuration that keeps the rules of several keys.
@@ -237,12 +260,13 @@ TEST_CASE("the canonical text changes with what must be the same everywhere, and
     CHECK(with(shared) != base);
   }
   for (const char* local :
-       {"data.path=/x", "cluster.worker_program=/x", "cluster.transport=ipc", "cluster.host=0.0.0.0",
-        "cluster.restart=never", "checkpoint.keep=3", "checkpoint.resume=latest", "verify.fault_free=true",
-        "output.results=x", "output.run_dir=y", "faults=[{at_iteration: 1, kill: server0}]", "random_faults.seed=4"}) {
+       {"cluster.worker_program=/x", "cluster.transport=ipc", "cluster.host=0.0.0.0", "cluster.restart=never",
+        "checkpoint.keep=3", "checkpoint.resume=latest", "verify.fault_free=true", "output.results=x",
+        "output.run_dir=y", "faults=[{at_iteration: 1, kill: server0}]", "random_faults.seed=4"}) {
     INFO(local);
     CHECK(with(local) == base);
   }
+  CHECK(canonical_text(loaded(text, {"data.kind=mnist", "data.path=/x"})) == with("data.kind=mnist"));
   const Overrides lossy{"train.compression.weights=float16", "verify.uncompressed=true"};
   CHECK(canonical_text(loaded(text, lossy)) == with(lossy.front()));
   CHECK_THAT(base, Catch::StartsWith("name=\"ringps\"\nseed=0\nmodel.kind=\"mlp\"\nmodel.hidden=[256]\n"));
