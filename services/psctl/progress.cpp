@@ -33,6 +33,9 @@ std::string progress_text(const Status& status, double iterations_per_second) {
   if (!status.failures.empty()) {
     text += ", " + counted(status.failures.size(), "failure");
   }
+  if (!status.waiting.empty() && status.waiting.front().starts_with("the run waits")) {
+    text += "; " + status.waiting.front();
+  }
   return text;
 }
 

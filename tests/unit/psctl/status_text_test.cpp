@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "services/common/status_json.hpp"
+#include "services/psctl/progress.hpp"
 
 namespace ringps {
 namespace {
@@ -33,6 +34,13 @@ TEST_CASE("the status in words says what is waited for, who is leaving, and whet
   CHECK_THAT(text, Catch::Matches("[^]*server1 +12 +leaving[^]*"));
   CHECK_THAT(text, Catch::Matches("[^]*worker5 +13 +no .*waits: a view with room for it[^]*"));
   CHECK_THAT(text, !Catch::Contains("waits: worker5"));  // once is enough
+}
+
+TEST_CASE("the line of progress says what a run waits for that does not go on") {
+  Status status = draining();
+  CHECK_THAT(progress_text(status, 0), Catch::EndsWith("view 0 (2 servers, 1 worker)"));
+  status.waiting = {"the run waits for workers: 0 of at least 1", "server1: version 5"};
+  CHECK_THAT(progress_text(status, 0), Catch::EndsWith("; the run waits for workers: 0 of at least 1"));
 }
 
 TEST_CASE("the status as JSON has the view, what is waited for, and the orders that are not yet done") {
