@@ -351,7 +351,7 @@ Result<void> CoordinatorService::record(const Coordinator::Record& measured) {
   metrics_.flush();
   if (!metrics_) {
     metrics_.clear();
-    return Error{"cannot write " + metrics_file().string() + ": " + std::strerror(errno) + "; make room on the disk"};
+    return io_error(metrics_file(), "write", errno);
   }
   return {};
 }

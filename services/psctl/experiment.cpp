@@ -78,12 +78,14 @@ Experiment launch(const Config& config, const RunDir& run_dir, const CommandLine
       }
     });
   }
-  if (const auto manifest = read_manifest_as_is(config.checkpoint.resume);
-      !config.checkpoint.resume.empty() && manifest && manifest->seed != config.seed) {
-    reporter.on_event(
-        fmt::format("the checkpoint is of a run with seed {}, and this one has seed {}: other samples, or "
-                    "the same in another order",
-                    manifest->seed, config.seed));
+  if (!config.checkpoint.resume.empty()) {
+    const auto manifest = read_manifest_as_is(config.checkpoint.resume);
+    if (manifest && manifest->seed != config.seed) {
+      reporter.on_event(
+          fmt::format("the checkpoint is of a run with seed {}, and this one has seed {}: other samples, or "
+                      "the same in another order",
+                      manifest->seed, config.seed));
+    }
   }
   Outcome outcome = launcher.run();
 

@@ -93,9 +93,9 @@ class Launcher {
   void keep_progress(const Status& status);
   void on_drain_answer(RequestId request, const std::string& refusal);
   void reap();
-  void on_end(Life& life);
+  void on_end(std::size_t index);
   void on_death(const Life& life);
-  void on_exit(const Life& life);
+  void on_exit(std::size_t index);
   void judge_exits();
   bool is_retired(const std::string& id) const;
   void restart(const Life& life);
@@ -147,7 +147,7 @@ class Launcher {
   std::optional<ExitCode> code_;  ///< set by the first thing that decides how the run ends
   std::string text_;
   std::optional<ProcessExit> coordinator_exit_;
-  std::vector<Life> doubtful_exits_;  ///< of members, with an error, until it is known whether the run was over
+  std::vector<std::size_t> doubtful_exits_;  ///< lives of members that ended with an error, perhaps with the run
   Epoch seen_epoch_;
   std::optional<StatusSample> last_status_;
   FailureLog failures_;

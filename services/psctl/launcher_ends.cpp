@@ -67,7 +67,7 @@ void Launcher::reap() {
     return exit.has_value();
   });
   for (const std::size_t index : ended) {
-    on_end(lives_[index]);
+    on_end(index);
   }
   if (!ended.empty()) {
     write_processes();
@@ -75,7 +75,8 @@ void Launcher::reap() {
   }
 }
 
-void Launcher::on_end(Life& life) {
+void Launcher::on_end(std::size_t index) {
+  const Life& life = lives_[index];
   if (life.role == Role::coordinator && (!life.end->exit.signalled || is_over())) {
     coordinator_exit_ = life.end->exit;
     coordinator_.reset();
@@ -98,8 +99,7 @@ void Launcher::on_end(Life& life) {
   } else if (is_over()) {
     return;
   } else {
-    const Life copy = life;  // starting others moves lives_
-    copy.end->exit.signalled ? on_death(copy) : on_exit(copy);
+    life.end->exit.signalled ? on_death(Life(life)) : on_exit(index);  // starting others moves lives_
   }
 }
 
@@ -125,7 +125,8 @@ void Launcher::on_death(const Life& life) {
   }
 }
 
-void Launcher::on_exit(const Life& life) {
+void Launcher::on_exit(std::size_t index) {
+  const Life& life = lives_[index];
   const bool home_gone = config_.cluster.worker_scope == WorkerScope::server && life.role == Role::worker &&
                          std::none_of(lives_.begin(), lives_.end(), [&](const Life& other) {
                            return other.alive() && other.id == home_of(config_, life.id);
@@ -133,7 +134,7 @@ void Launcher::on_exit(const Life& life) {
   if (life.end->exit.code == exit_done || home_gone || is_retired(life.id)) {
     return;  // it was drained, or the run is over, as the coordinator is about to say, or its server took it along
   }
-  doubtful_exits_.push_back(life);
+  doubtful_exits_.push_back(index);
 }
 
 /// A process that joins when the run has just ended is refused, and that is no error of the run: so an exit with an
@@ -141,7 +142,7 @@ void Launcher::on_exit(const Life& life) {
 /// sent a signal to end has died as others do.
 void Launcher::judge_exits() {
   while (!doubtful_exits_.empty() && !is_over()) {
-    const Life life = doubtful_exits_.front();
+    Life& life = lives_[doubtful_exits_.front()];
     const bool heard = last_status_ && last_status_->at > life.end->at;
     if (!heard && now() <= life.end->at + judge_patience) {
       return;
@@ -151,9 +152,8 @@ void Launcher::judge_exits() {
       continue;
     }
     if (heard && life.end->exit.code == exit_interrupted) {
-      const auto same = std::find_if(lives_.begin(), lives_.end(), [&](const Life& l) { return l.pid == life.pid; });
-      same->signalled_itself = true;
-      on_death(Life(*same));
+      life.signalled_itself = true;
+      on_death(Life(life));  // starting others moves lives_
       continue;
     }
     fail(code_of(life.end->exit), fmt::format("{} {}; the end of its log:{}", life.id, to_string(life.end->exit),
