@@ -3,22 +3,22 @@
 
 #include <cstddef>
 #include <memory>
-#include <new>
 #include <vector>
+
+#include "libps/base/value_memory.hpp"
 
 namespace ringps {
 
 template <class T>
 struct AlignedAllocator {
   using value_type = T;
-  static constexpr std::align_val_t alignment{64};
 
   AlignedAllocator() = default;
   template <class U>
   AlignedAllocator(const AlignedAllocator<U>&) {}
 
-  T* allocate(std::size_t count) { return static_cast<T*>(::operator new(count * sizeof(T), alignment)); }
-  void deallocate(T* memory, std::size_t) { ::operator delete(memory, alignment); }
+  T* allocate(std::size_t count) { return static_cast<T*>(allocate_value(count * sizeof(T))); }
+  void deallocate(T* memory, std::size_t count) { deallocate_value(memory, count * sizeof(T)); }
   friend bool operator==(const AlignedAllocator&, const AlignedAllocator&) { return true; }
 };
 

@@ -9,6 +9,8 @@
 #include <span>
 #include <utility>
 
+#include "libps/base/value_memory.hpp"
+
 namespace ringps {
 
 /// Reference-counted, in one allocation: small ones lie in one cache line together with their count, large ones start
@@ -18,8 +20,7 @@ class Buffer {
   Buffer() = default;
   Buffer(std::nullptr_t) {}  // NOLINT(google-explicit-constructor): like a pointer
   /// The values are not initialised.
-  explicit Buffer(std::size_t size)
-      : head_(new (::operator new(start(size) + size * sizeof(float), alignment)) Head(size)) {}
+  explicit Buffer(std::size_t size) : head_(new (allocate_value(bytes(size))) Head(size)) {}
   Buffer(std::size_t size, float value) : Buffer(size) { std::fill_n(data(), size, value); }
   explicit Buffer(std::span<const float> values) : Buffer(values.size()) {
     std::copy(values.begin(), values.end(), data());
@@ -37,7 +38,7 @@ class Buffer {
   }
   ~Buffer() {
     if (head_ != nullptr && head_->shares.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-      ::operator delete(head_, alignment);
+      deallocate_value(head_, bytes(head_->size));
     }
   }
 
@@ -60,10 +61,10 @@ class Buffer {
     std::atomic<std::uint32_t> shares{1};
     std::size_t size;
   };
-  static constexpr std::align_val_t alignment{64};
   static constexpr std::size_t start(std::size_t size) {
-    return sizeof(Head) + size * sizeof(float) <= 64 ? sizeof(Head) : 64;
+    return sizeof(Head) + size * sizeof(float) <= value_alignment ? sizeof(Head) : value_alignment;
   }
+  static constexpr std::size_t bytes(std::size_t size) { return start(size) + size * sizeof(float); }
 
   Head* head_ = nullptr;
 };

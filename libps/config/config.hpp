@@ -194,6 +194,7 @@ struct ClusterConfig {
   std::uint32_t replicas = 1;
   OnDataLoss on_data_loss = OnDataLoss::rollback;
   Transport transport = Transport::automatic;
+  bool shared_memory = true;
   std::string host = "127.0.0.1";
   Restart restart = Restart::needed;
   std::string worker_program;
@@ -221,6 +222,10 @@ struct ClusterConfig {
                        "when no replica of a block is left: go back to the last checkpoint, or stop with exit code 5"),
         schema::local("transport", &S::transport,
                       "between the processes; auto: tcp, and UNIX sockets where both are on one host"),
+        schema::local(
+            "shared_memory", &S::shared_memory,
+            "between processes of one host that are connected by UNIX sockets: gradients and weights are read "
+            "where they lie, and not sent"),
         schema::local("host", &S::host, "address that the processes bind"),
         schema::local("restart", &S::restart,
                       "when to start a dead process again; needed: when no other of its role is left"),

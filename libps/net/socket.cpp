@@ -2,6 +2,7 @@
 
 #include <netdb.h>
 #include <spdlog/fmt/fmt.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -15,16 +16,17 @@
 
 #include "libps/base/check.hpp"
 #include "libps/base/log.hpp"
+#include "libps/base/sha256.hpp"
+#include "libps/base/value_memory.hpp"
+#include "libps/net/shared_arena.hpp"
 #include "libps/wire/codec.hpp"
 #include "libps/wire/limits.hpp"
 
 namespace ringps {
 namespace {
 
-/// Below this a copy is cheaper than a reference-counted frame.
-constexpr std::size_t zero_copy_bytes_min = 16384;
-
 const std::string tcp = "tcp://";
+const std::string ipc = "ipc://";
 
 /// See connect_through; empty: none.
 std::string& proxy_of_process() {
@@ -75,7 +77,7 @@ std::string nearest(const std::string& endpoint) {
     return endpoint;
   }
   const std::string name = short_cut_name(endpoint);
-  return !name.empty() && someone_of_us_listens(name) ? "ipc://@" + name : endpoint;
+  return !name.empty() && someone_of_us_listens(name) ? ipc + "@" + name : endpoint;
 }
 
 /// Left to itself, TCP doubles its patience with every retransmission that is lost: after a cut of a minute a
@@ -96,7 +98,7 @@ void limit_silence(zmq::socket_t& socket, Duration silence) {
 }
 
 zmq::message_t payload_frame(const Payload& payload) {
-  if (payload.size() < zero_copy_bytes_min) {
+  if (payload.size() < large_value_bytes_min) {
     return {payload.data(), payload.size()};
   }
   // ZeroMQ lets go of it on any thread, at any time: the frame holds its own share.
@@ -105,23 +107,22 @@ zmq::message_t payload_frame(const Payload& payload) {
           [](void*, void* hint) { delete static_cast<Payload*>(hint); }, share};
 }
 
-/// Sends the header and, where there is one, the payload. `route`: first frame, or null. False: would block, or the
-/// route is gone.
-bool send_frames(zmq::socket_t& socket, const Route* route, const Message& message) {
-  const Kind kind = std::visit([]<class T>(const T&) { return T::kind; }, message.body);
-  thread_local std::string header;  // its memory is used again
-  encode_header(message, header);
+bool send_frames(zmq::socket_t& socket, const Route* route, const std::string& header, const Payload* payload,
+                 const std::optional<LentPlace>& place) {
+  constexpr auto dontwait = zmq::send_flags::dontwait;
+  constexpr auto more = zmq::send_flags::dontwait | zmq::send_flags::sndmore;
   try {
-    if (route != nullptr && !socket.send(zmq::buffer(*route), zmq::send_flags::sndmore | zmq::send_flags::dontwait)) {
+    if (route != nullptr && !socket.send(zmq::buffer(*route), more)) {
       return false;
     }
-    const bool more = carries_values(kind);
-    const auto flags = zmq::send_flags::dontwait | (more ? zmq::send_flags::sndmore : zmq::send_flags::none);
-    if (!socket.send(zmq::buffer(header), flags)) {
+    if (!socket.send(zmq::buffer(header), payload != nullptr ? more : dontwait)) {
       return false;
     }
     // A multipart message that has begun is taken whole.
-    return !more || socket.send(payload_frame(message.payload), zmq::send_flags::dontwait).has_value();
+    if (place) {
+      return socket.send(zmq::message_t(), more) && socket.send(zmq::buffer(&*place, sizeof *place), dontwait);
+    }
+    return payload == nullptr || socket.send(payload_frame(*payload), dontwait);
   } catch (const zmq::error_t& error) {
     if (error.num() == EHOSTUNREACH || error.num() == EAGAIN) {
       return false;
@@ -130,12 +131,26 @@ bool send_frames(zmq::socket_t& socket, const Route* route, const Message& messa
   }
 }
 
+/// Sends the header and, where there is one, the payload, or where that lies in shared memory an empty frame and the
+/// place. `route`: first frame, or null. `link`: to the same peer, or null. False: would block, or the route is gone.
+bool send_frames(zmq::socket_t& socket, const Route* route, const Message& message, MemoryLink* link = nullptr) {
+  const Kind kind = std::visit([]<class T>(const T&) { return T::kind; }, message.body);
+  thread_local std::string header;  // its memory is used again
+  encode_header(message, header);
+  const std::optional<LentPlace> place = link == nullptr ? std::nullopt : link->lend(message.payload);
+  const bool sent = send_frames(socket, route, header, carries_values(kind) ? &message.payload : nullptr, place);
+  if (place && !sent) {
+    link->take_back(*place);
+  }
+  return sent;
+}
+
 struct Frames {
-  std::array<zmq::message_t, 3> frame;
+  std::array<zmq::message_t, 4> frame;
   std::size_t count = 0;  ///< of all that came
 };
 
-/// All frames of the next message; those beyond the third are dropped but counted.
+/// All frames of the next message; those beyond the fourth are dropped but counted.
 bool receive_frames(zmq::socket_t& socket, Frames& frames) {
   frames.count = 0;
   zmq::message_t excess;
@@ -151,21 +166,36 @@ bool receive_frames(zmq::socket_t& socket, Frames& frames) {
   }
 }
 
-/// Decodes the frames from index `first` on.
-Result<void> decode_frames(Frames& frames, std::size_t first, Message& message) {
+std::span<const std::byte> bytes_of(const zmq::message_t& frame) {
+  return {static_cast<const std::byte*>(frame.data()), frame.size()};
+}
+
+/// The payload of a message whose frames begin at index `first`.
+Result<Payload> payload_of(Frames& frames, std::size_t first, MemoryLink* link) {
+  if (frames.count == first + 2) {
+    auto owner = std::make_shared<zmq::message_t>(std::move(frames.frame[first + 1]));
+    const std::span bytes = bytes_of(*owner);
+    return Payload(std::move(owner), bytes);
+  }
+  if (link == nullptr || frames.frame[first + 1].size() != 0) {
+    return Error{"a payload that lies in shared memory, from somebody who shares none, or beside another one"};
+  }
+  return link->borrow(bytes_of(frames.frame[first + 2]));
+}
+
+/// Decodes the frames from index `first` on. `link`: to the sender, or null.
+Result<void> decode_frames(Frames& frames, std::size_t first, MemoryLink* link, Message& message) {
   const std::size_t count = frames.count - first;
-  if (frames.count <= first || count > 2) {
-    return Error{std::to_string(frames.count) + " frames; a message has a header and at most one payload"};
+  if (frames.count <= first || count > 3) {
+    return Error{std::to_string(frames.count) +
+                 " frames; a message has a header, at most one payload, and at most a place where that lies"};
   }
-  zmq::message_t& header = frames.frame[first];
-  const std::span header_bytes(static_cast<const std::byte*>(header.data()), header.size());
+  const std::span header = bytes_of(frames.frame[first]);
   if (count == 1) {
-    return decode(header_bytes, nullptr, message);
+    return decode(header, nullptr, message);
   }
-  auto owner = std::make_shared<zmq::message_t>(std::move(frames.frame[first + 1]));
-  const std::span bytes(static_cast<const std::byte*>(owner->data()), owner->size());
-  const Payload payload(std::move(owner), bytes);
-  return decode(header_bytes, &payload, message);
+  const auto payload = payload_of(frames, first, link);
+  return payload ? decode(header, &*payload, message) : Error{payload.error()};
 }
 
 zmq::socket_t make_socket(zmq::context_t& context, zmq::socket_type type, Queues queues) {
@@ -226,17 +256,42 @@ Result<std::string> bind_socket(zmq::socket_t& socket, const std::string& endpoi
   return bound;
 }
 
-/// Receives one message from a socket whose messages have `skip` frames before the header.
+/// Receives one message from a socket whose messages have `skip` frames before the header. `link_of(frames)`: that to
+/// whoever sent them, or null.
+template <class LinkOf>
 bool receive_message(zmq::socket_t& socket, std::size_t skip, Frames& frames, Message& message,
-                     const OnMalformed& on_malformed) {
+                     const OnMalformed& on_malformed, const LinkOf& link_of) {
   while (receive_frames(socket, frames)) {
-    const auto decoded = decode_frames(frames, skip, message);
+    const auto decoded = decode_frames(frames, skip, link_of(frames), message);
     if (decoded) {
       return true;
     }
     on_malformed(decoded.error());
   }
   return false;
+}
+
+MemoryLink* no_link(const Frames&) {
+  return nullptr;
+}
+
+/// Where those come who want to share memory with whoever listens at an endpoint.
+std::string link_name(const std::string& endpoint) {
+  return "ringps-memory-" + sha256_hex(endpoint).substr(0, 32);
+}
+
+/// Routes of connections beside which there is a link begin with it; ZeroMQ's own begin with a zero.
+constexpr char linked = 'm';
+
+/// Nobody else can know it.
+std::string make_token() {
+  std::array<std::uint8_t, 15> bytes{};
+  check(getrandom(bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()), "the system has random bytes");
+  std::string token(1, linked);
+  for (const std::uint8_t byte : bytes) {
+    token += fmt::format("{:02x}", byte);
+  }
+  return token;
 }
 
 }  // namespace
@@ -303,27 +358,62 @@ Result<std::string> RouterSocket::bind(const std::string& endpoint, const std::s
   if (bound && short_cuts_of_process() && bound->starts_with(tcp)) {
     if (const std::string name = short_cut_name(*bound); !name.empty()) {
       try {
-        socket().bind("ipc://@" + name);
+        socket().bind(ipc + "@" + name);
       } catch (const zmq::error_t& error) {  // others will come by tcp
         log::warn("no short cut for processes of this host: {}", error.what());
       }
     }
   }
+  if (bound && arena_of_process() != nullptr) {
+    if (auto listener = MemoryListener::listen(link_name(*bound))) {
+      links_come_ = std::move(*listener);
+    } else {
+      log::warn("no memory is shared with processes of this host: {}", listener.error());
+    }
+  }
   return bound;
+}
+
+/// Null: whoever speaks on this route shares no memory.
+MemoryLink* RouterSocket::link_of(const Route& route) {
+  if (!links_come_ || route.empty() || route.front() != linked) {
+    return nullptr;
+  }
+  auto at = links_.find(route);
+  if (at == links_.end()) {  // the link came before this first message
+    for (auto& [token, link] : links_come_->accept()) {
+      links_[token].emplace(std::move(link));
+    }
+    at = links_.try_emplace(route).first;
+  }
+  return at->second ? &*at->second : nullptr;
+}
+
+void RouterSocket::collect_lent() {
+  for (auto at = links_.begin(); at != links_.end();) {
+    // Not as soon as the other side has gone: what it said last may still be in a queue.
+    std::optional<MemoryLink>& link = at->second;
+    if (!link || link->has_gone()) {
+      at = links_.erase(at);
+      continue;
+    }
+    link->is_there();
+    ++at;
+  }
 }
 
 bool RouterSocket::receive(Route& from, Message& message, const OnMalformed& on_malformed) {
   Frames frames;
-  if (!received(receive_message(socket(), 1, frames, message, on_malformed))) {
-    return false;
-  }
-  from.assign(static_cast<const char*>(frames.frame[0].data()), frames.frame[0].size());
-  return true;
+  const auto link = [&](const Frames& all) {
+    from.assign(static_cast<const char*>(all.frame[0].data()), all.frame[0].size());
+    return link_of(from);
+  };
+  return received(receive_message(socket(), 1, frames, message, on_malformed, link));
 }
 
 bool RouterSocket::send(const Route& to, const Message& message) {
   may_have_changed();
-  return send_frames(socket(), &to, message);
+  return send_frames(socket(), &to, message, message.payload.size() < large_value_bytes_min ? nullptr : link_of(to));
 }
 
 // ---- DEALER ---------------------------------------------------------------------------------------------------------
@@ -337,7 +427,15 @@ DealerSocket::DealerSocket(zmq::context_t& context, const std::string& endpoint,
   monitor_.set(zmq::sockopt::linger, 0);
   monitor_.connect(monitor);
   socket().set(zmq::sockopt::immediate, true);
-  socket().connect(nearest(endpoint));
+  const std::string near = nearest(endpoint);
+  if (near.starts_with(ipc)) {
+    const std::string token = make_token();
+    if (auto link = MemoryLink::connect(link_name(endpoint), token)) {
+      link_.emplace(std::move(*link));
+      socket().set(zmq::sockopt::routing_id, token);
+    }
+  }
+  socket().connect(near);
 }
 
 /// The monitor is stopped before anybody stops reading it: ZeroMQ's I/O thread, which serves all sockets, would wait
@@ -348,12 +446,17 @@ DealerSocket::~DealerSocket() {
 
 bool DealerSocket::receive(Message& message, const OnMalformed& on_malformed) {
   Frames frames;
-  return received(receive_message(socket(), 0, frames, message, on_malformed));
+  const bool something = receive_message(socket(), 0, frames, message, on_malformed,
+                                         [this](const Frames&) { return link_ ? &*link_ : nullptr; });
+  if (!something && link_) {
+    link_->collect();
+  }
+  return received(something);
 }
 
 bool DealerSocket::try_send(const Message& message) {
   may_have_changed();
-  return send_frames(socket(), nullptr, message);
+  return send_frames(socket(), nullptr, message, link_ ? &*link_ : nullptr);
 }
 
 void DealerSocket::send(Message message) {
@@ -404,7 +507,7 @@ SubscriberSocket::SubscriberSocket(zmq::context_t& context, const std::string& e
 
 bool SubscriberSocket::receive(Message& message, const OnMalformed& on_malformed) {
   Frames frames;
-  return received(receive_message(socket(), 0, frames, message, on_malformed));
+  return received(receive_message(socket(), 0, frames, message, on_malformed, no_link));
 }
 
 }  // namespace ringps

@@ -8,11 +8,13 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <zmq.hpp>
 
 #include "libps/base/result.hpp"
 #include "libps/base/time.hpp"
 #include "libps/core/shard.hpp"
+#include "libps/net/memory_link.hpp"
 #include "libps/wire/messages.hpp"
 
 namespace ringps {
@@ -97,6 +99,14 @@ class RouterSocket final : public PolledSocket {
 
   /// False if the peer is gone or does not read: the message is dropped.
   bool send(const Route& to, const Message& message);
+  /// Lets go of what others of this host have read, or will not read any more. To be called every now and then.
+  void collect_lent();
+
+ private:
+  MemoryLink* link_of(const Route& route);
+
+  std::optional<MemoryListener> links_come_;
+  std::unordered_map<Route, std::optional<MemoryLink>> links_;  ///< by route; nothing: there is none
 };
 
 /// The connecting side of requests. What cannot be sent yet waits in order, up to a bound.
@@ -118,6 +128,7 @@ class DealerSocket final : public PolledSocket {
  private:
   bool try_send(const Message& message);
 
+  std::optional<MemoryLink> link_;
   zmq::socket_t monitor_;
   std::deque<Message> unsent_;
 };

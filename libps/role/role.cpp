@@ -15,6 +15,7 @@
 #include "libps/config/job.hpp"
 #include "libps/config/load.hpp"
 #include "libps/config/write.hpp"
+#include "libps/net/shared_arena.hpp"
 #include "libps/net/socket.hpp"
 
 namespace ringps {
@@ -57,6 +58,9 @@ Result<Job> prepare(const RoleOptions& options) {
   }
   if (config->cluster.transport == ClusterConfig::Transport::automatic) {
     take_short_cuts();
+  }
+  if (config->cluster.transport != ClusterConfig::Transport::tcp && config->cluster.shared_memory) {
+    share_memory();
   }
   auto tensors = model_tensors(*config);
   if (!tensors) {

@@ -92,6 +92,7 @@ Ended Server::live(Life& life) {
 void Server::tick(Life& life) {
   life.shard.on_tick(now(), effects_);
   carry_out(life);
+  router_.collect_lent();
   life.link.set_waiting_for(life.shard.waiting_for());
 }
 
