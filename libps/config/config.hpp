@@ -167,7 +167,7 @@ struct TimeoutConfig {
     constexpr std::uint32_t hour = 3'600'000;
     return std::tuple{
         schema::shared("heartbeat_interval_ms", &S::heartbeat_interval_ms, {1, hour},
-                       "from a member to the coordinator"),
+                       "from a member to the coordinator; where there are many of them, each beats less often"),
         schema::shared("failure_timeout_ms", &S::failure_timeout_ms, {1, hour}, "silence that removes a member"),
         schema::shared("probe_timeout_ms", &S::probe_timeout_ms, {1, hour},
                        "the same for a member whose connection broke"),

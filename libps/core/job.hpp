@@ -2,6 +2,8 @@
 // configuration; the same in every process of a cluster (a digest of it is compared when a process joins).
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -34,6 +36,13 @@ struct Timeouts {
   Duration request_timeout = std::chrono::milliseconds(500);    ///< silence after which a request is sent again
   Duration form_timeout = std::chrono::seconds(30);             ///< for the first view to form
   Duration coordinator_timeout = std::chrono::minutes(10);      ///< a member outlives its coordinator by this
+
+  /// How often each of so many members beats. All together they send some 1,000 heartbeats a second, where that is
+  /// often enough for each of them: what it takes to hear them would else grow until nothing is left for training.
+  Duration beat_interval(std::size_t members) const {
+    const Duration shared = std::chrono::milliseconds(members);
+    return std::max(heartbeat_interval, std::min<Duration>(shared, probe_timeout * 2 / 3));
+  }
 };
 
 struct CheckpointRule {

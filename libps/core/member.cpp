@@ -24,7 +24,7 @@ void Member::join(Time now, Effects& effects) {
 }
 
 void Member::beat(Time now, Effects& effects) {
-  next_beat_ = now + job_.timeouts.heartbeat_interval;
+  next_beat_ = now + job_.timeouts.beat_interval(members_);
   effects.push_back(Send{make(Heartbeat{activity_.turns, activity_.iteration, activity_.restore_epoch,
                                         activity_.waiting_for, activity_.refused},
                               {})});
@@ -52,6 +52,7 @@ void Member::adopt(const View& view, Effects& effects) {
     return;
   }
   view_epoch_ = view.epoch;
+  members_ = view.servers.size() + view.workers.size();
   const auto is_self = [&](const auto& member) {
     return member.id.value == identity_.id && member.incarnation == identity_.incarnation;
   };

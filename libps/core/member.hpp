@@ -2,6 +2,7 @@
 // coordinator what must not get lost. Pure. Not thread-safe; owned by one loop.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -101,6 +102,7 @@ class Member {
   bool was_member_ = false;  ///< some view named this incarnation
   bool ended_ = false;
   Epoch view_epoch_;
+  std::size_t members_ = 0;  ///< of that view
   Activity activity_;
   RequestId last_request_;
   Time next_beat_ = time_never;  ///< or the next attempt to join

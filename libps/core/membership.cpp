@@ -398,6 +398,7 @@ bool Coordinator::all_silent(Time now) const {
 
 void Coordinator::watch(Time now, Effects& effects) {
   const bool judges = !all_silent(now) && now >= grace_until_;
+  const Duration interval = job_.timeouts.beat_interval(view_.servers.size() + view_.workers.size());
   std::vector<Removal> removals;
   for (auto& [id, process] : processes_) {
     if (const auto how = judges ? failure_of(now, process) : std::nullopt) {
@@ -405,7 +406,6 @@ void Coordinator::watch(Time now, Effects& effects) {
       continue;
     }
     // A probe to a process that is gone fails at once, long before failure_timeout (see on_unreachable).
-    const Duration interval = job_.timeouts.heartbeat_interval;
     if (!process.route.empty() && now - process.last_heard > interval + interval / 4 &&
         now - process.last_probed > interval / 2) {
       process.last_probed = now;

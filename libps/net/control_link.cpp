@@ -14,6 +14,10 @@ namespace {
 
 constexpr Duration farewell_timeout = std::chrono::seconds(1);
 
+/// What the coordinator says again and again is passed on when it is new, and else so seldom: whoever trains is not
+/// woken up for every heartbeat, but may not have been able to use it the first time.
+constexpr Duration repeat_interval = std::chrono::milliseconds(250);
+
 void log_malformed(const std::string& reason) {
   log::warn("a message from the coordinator was not understood: {}", reason);
 }
@@ -52,6 +56,8 @@ void ControlLink::run() {
   EventLoop loop;
   Member member(job_, identity_);
   Member::Effects effects;
+  std::optional<HeartbeatAnswer> passed_on;
+  Time passed_on_at;
   bool ended = false;
 
   const auto carry_out = [&] {
@@ -67,9 +73,16 @@ void ControlLink::run() {
           loop.add(*subscriber);
         }
       } else if (auto* adopt = std::get_if<Member::Adopt>(&effect)) {
+        passed_on.reset();
         events_.put(std::move(adopt->view));
       } else if (auto* heard = std::get_if<Member::Heard>(&effect)) {
-        events_.put(heard->answer);
+        HeartbeatAnswer news = heard->answer;
+        news.timings_through = {};  // moves on all the time, and nobody is in a hurry to hear of it
+        if (news != passed_on || now() - passed_on_at >= repeat_interval) {
+          passed_on = news;
+          passed_on_at = now();
+          events_.put(heard->answer);
+        }
       } else {
         ended = true;
         events_.put(std::get<Ended>(effect));

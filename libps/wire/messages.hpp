@@ -478,6 +478,7 @@ struct HeartbeatAnswer {
     return std::tie(m.state, m.restore_epoch, m.committed_checkpoint, m.next_checkpoint, m.timings_through,
                     m.evaluations_through);
   }
+  friend bool operator==(const HeartbeatAnswer&, const HeartbeatAnswer&) = default;
 };
 
 struct ViewAnswer {

@@ -11,7 +11,7 @@ namespace {
 constexpr Duration flush_interval = std::chrono::milliseconds(50);
 constexpr Duration repeat_interval = std::chrono::seconds(1);
 /// Totals change all the time, and a line is kept of each report.
-constexpr Duration traffic_interval = std::chrono::milliseconds(250);
+constexpr Duration traffic_interval = std::chrono::seconds(1);
 
 }  // namespace
 

@@ -67,6 +67,24 @@ TEST_CASE("the next deadline is that of the next heartbeat") {
   CHECK(t.effects.empty());
 }
 
+TEST_CASE("of many members each beats less often, but not so seldom that a lost connection would be its end") {
+  const Timeouts timeouts;
+  CHECK(timeouts.beat_interval(2) == milliseconds(50));
+  CHECK(timeouts.beat_interval(80) == milliseconds(80));
+  CHECK(timeouts.beat_interval(4096) == milliseconds(100));
+  CHECK(timeouts.beat_interval(4096) < timeouts.probe_timeout);
+
+  MemberTest t;
+  t.hear(Joined{"tcp://broadcast"});
+  t.hear(ViewPublished{make_view(t.job, 1, 1, 79)}, 1);
+  t.wait(milliseconds(50));
+  CHECK(t.sent<Heartbeat>().size() == 1);
+  t.wait(milliseconds(70));
+  CHECK(t.sent<Heartbeat>().empty());
+  t.wait(milliseconds(10));
+  CHECK(t.sent<Heartbeat>().size() == 1);
+}
+
 TEST_CASE("a view that names the member is adopted, once") {
   MemberTest t;
   t.hear(ViewPublished{make_view(t.job, 1, 1, 1)}, 1);

@@ -37,6 +37,20 @@ TEST_CASE("a silent member is probed before it is given up") {
   CHECK(t.told<Probe>("server0").empty());
 }
 
+TEST_CASE("of many members none is probed before its heartbeat is late") {
+  JobSpec job = two_servers();
+  job.workers = job.slices = 78;
+  CoordinatorTest t(job);
+  t.form();
+  for (std::uint32_t w = 0; w < job.workers; ++w) {
+    t.say("worker" + std::to_string(w), t.beat(0));
+  }
+  t.wait(milliseconds(90), {"server0", "server1"});
+  CHECK(t.told<Probe>("worker7").empty());
+  t.wait(milliseconds(60), {"server0", "server1"});
+  CHECK_FALSE(t.told<Probe>("worker7").empty());
+}
+
 TEST_CASE("a member whose connection is gone is removed after probe_timeout") {
   CoordinatorTest t(two_servers());
   t.form();
