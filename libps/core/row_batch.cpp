@@ -68,11 +68,14 @@ RowBatch::RowBatch(const BlockTable& table, std::vector<std::vector<std::uint64_
   }
   arrived_.assign(blocks, 0);
   order_.resize(rows);
+  grouped_ids_.resize(rows);
   std::vector<std::uint32_t> next(begin_.begin(), begin_.end() - 1);
   row = 0;
   for (const auto& of_table : ids_) {
     for (std::uint32_t i = 0; i < of_table.size(); ++i) {
-      order_[next[block_of[row++]]++] = i;
+      const std::uint32_t at = next[block_of[row++]]++;
+      order_[at] = i;
+      grouped_ids_[at] = of_table[i];
     }
   }
 }
@@ -93,6 +96,13 @@ std::vector<std::vector<BlockId>> RowBatch::to_push(std::span<const BlockId> blo
   });
 }
 
+/// The ids of a block's rows; returns where they end.
+std::byte* RowBatch::write_ids(BlockId block, std::byte* to) const {
+  const std::size_t bytes = rows_in(block) * sizeof(std::uint64_t);
+  std::memcpy(to, grouped_ids_.data() + begin_[local(block)], bytes);
+  return to + bytes;
+}
+
 Buffer RowBatch::ids_of(std::span<const BlockId> blocks) const {
   std::size_t bytes = 0;
   for (const BlockId block : blocks) {
@@ -101,12 +111,7 @@ Buffer RowBatch::ids_of(std::span<const BlockId> blocks) const {
   Buffer lists(bytes / sizeof(float));
   auto* to = reinterpret_cast<std::byte*>(lists.data());
   for (const BlockId block : blocks) {
-    const auto& ids = ids_[table_.table_of(block)];
-    to = RowList::begin(to, rows_in(block));
-    for (std::uint32_t g = begin_[local(block)]; g < begin_[local(block) + 1]; ++g) {
-      std::memcpy(to, &ids[order_[g]], sizeof(std::uint64_t));
-      to += sizeof(std::uint64_t);
-    }
+    to = write_ids(block, RowList::begin(to, rows_in(block)));
   }
   return lists;
 }
@@ -127,11 +132,8 @@ Buffer RowBatch::gradients_of(std::span<const BlockId> blocks, std::span<const f
     const std::size_t row_floats = width(block);
     const std::size_t row_bytes = row_floats * sizeof(float);
     const float* values = gradient.data() + offsets_[table];
-    std::byte* ids = RowList::begin(to, rows_in(block));
-    std::byte* rows = ids + sizeof(std::uint64_t) * rows_in(block);
+    std::byte* rows = write_ids(block, RowList::begin(to, rows_in(block)));
     for (std::uint32_t g = begin_[local(block)]; g < begin_[local(block) + 1]; ++g) {
-      std::memcpy(ids, &ids_[table][order_[g]], sizeof(std::uint64_t));
-      ids += sizeof(std::uint64_t);
       copy_row(values + order_[g] * row_floats, row_floats, rows);
       rows += row_bytes;
     }

@@ -52,6 +52,7 @@ class RowBatch {
 
  private:
   bool is_wanted(BlockId block) const { return every_block_ || rows_in(block) != 0; }
+  std::byte* write_ids(BlockId block, std::byte* to) const;
   std::size_t local(BlockId block) const { return block.value - first_block_; }
   std::size_t width(BlockId block) const { return table_.tables()[table_.table_of(block)].width; }
 
@@ -62,8 +63,9 @@ class RowBatch {
   std::vector<std::size_t> offsets_;
   Buffer values_;
 
-  std::vector<std::uint32_t> begin_;   ///< per block of a table, and one past the end: its first row in grouped order
-  std::vector<std::uint32_t> order_;   ///< grouped order → position among the ids of its table
+  std::vector<std::uint32_t> begin_;  ///< per block of a table, and one past the end: its first row in grouped order
+  std::vector<std::uint32_t> order_;  ///< grouped order → position among the ids of its table
+  std::vector<std::uint64_t> grouped_ids_;
   std::vector<std::uint8_t> arrived_;  ///< per block
   std::size_t missing_ = 0;            ///< blocks that are wanted and have not come
 };

@@ -175,7 +175,11 @@ void Shard::look_up_rows(Waiter& waiter) const {
   }
   waiter.places.resize(waiter.ids.size() / sizeof(std::uint64_t) - waiter.blocks.size());
   for_each_list(waiter.ids, waiter.blocks, [&](Local local, const RowList& ids, std::size_t begin) {
-    blocks_[local].rows->look_up(ids, std::span(waiter.places).subspan(begin, ids.count()));
+    const Block& block = blocks_[local];
+    const bool kept = waiter.slot < block.places.size();
+    block.rows->look_up(
+        ids, std::span(waiter.places).subspan(begin, ids.count()),
+        kept ? std::span<const std::uint32_t>(block.places[waiter.slot]) : std::span<const std::uint32_t>{});
   });
 }
 

@@ -95,7 +95,8 @@ class RowBlock {
   /// Where the rows of a list very probably are, for RowList::with_places(). To look rows up is half of reading them,
   /// and need not be done when somebody waits for them, nor twice for rows that are read and then stepped. Places are
   /// checked when they are used, so whatever has happened meanwhile, old ones cost time and nothing else.
-  void look_up(const RowList& ids, std::span<std::uint32_t> places) const;
+  /// `before`: where the rows of an earlier list were; taken over if this seems to be the same list again.
+  void look_up(const RowList& ids, std::span<std::uint32_t> places, std::span<const std::uint32_t> before = {}) const;
 
   /// The gradient of the last step as a list, for replicas.
   std::size_t reduced_bytes() const { return RowList::bytes(changed_.size(), rules_->width()); }
@@ -135,6 +136,7 @@ class RowBlock {
   void for_each_slot(const RowList& list, const Use& use) const;
   void take_places(const RowList& list, std::size_t begin, std::span<Slot> slots) const;
   void guess_slots(const RowList& list, std::size_t begin, std::span<Slot> slots) const;
+  bool seem_to_be_at(std::span<const std::uint32_t> places, const RowList& ids) const;
   Slot find(std::uint64_t id) const;
   void enter(std::uint64_t id, Slot slot);
   Slot create(std::uint64_t id);

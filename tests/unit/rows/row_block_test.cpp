@@ -274,6 +274,33 @@ TEST_CASE("expired rows give their memory back") {
   CHECK(twin.block().size() == 0);
 }
 
+TEST_CASE("where rows were is taken over for the same list, and looked up for another one of the same length") {
+  Twin twin(1, OptimizerKind::sgd, 0);
+  Push all;
+  for (std::uint64_t id = 0; id < 30; ++id) {
+    all.ids.push_back(id);
+    all.values.push_back(1.0F);
+  }
+  twin.step({all});
+  const auto look_up = [&](const Push& ask, std::span<const std::uint32_t> before) {
+    const auto bytes = list_of(ask, 0);
+    std::vector<std::uint32_t> places(ask.ids.size());
+    twin.block().look_up(*RowList::parse(bytes, 0), places, before);
+    return places;
+  };
+  const Push ask{{4, 5, 6, 7}, {}};
+  const auto places = look_up(ask, {});
+  CHECK(look_up(ask, places) == places);
+  auto known = places;
+  known[2] = 0;  // not one of those that are looked at: so one can see where it is from, and reading finds it anyway
+  CHECK(look_up(ask, known) == known);
+  CHECK(look_up({{4, 5, 6, 8}, {}}, known) == look_up({{4, 5, 6, 8}, {}}, {}));
+  CHECK(look_up({{5, 5, 6, 7}, {}}, known) == look_up({{5, 5, 6, 7}, {}}, {}));
+  CHECK(look_up({{4, 5, 6}, {}}, known) == look_up({{4, 5, 6}, {}}, {}));
+  known[3] = 0xFFFFFFFF;
+  CHECK(look_up(ask, known) == places);
+}
+
 TEST_CASE("the reduced gradient of a step makes the same step at a replica") {
   Twin twin(3, OptimizerKind::sgd, 0);
   TableSpec table;
