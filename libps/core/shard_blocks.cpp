@@ -1,11 +1,24 @@
 // A shard's blocks: from one version to the next, and into checkpoints.
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 
 #include "libps/core/shard.hpp"
 #include "libps/optim/reduce.hpp"
 
 namespace ringps {
+namespace {
+
+/// The reduced gradient where it is what has come, as at a replica; else nothing. What has come need not be aligned.
+std::span<const float> as_reduced(std::span<const std::byte* const> contributions, float scale, std::size_t elements) {
+  if (contributions.size() != 1 || scale != 1.0F ||
+      reinterpret_cast<std::uintptr_t>(contributions.front()) % alignof(float) != 0) {
+    return {};
+  }
+  return {reinterpret_cast<const float*>(contributions.front()), elements};
+}
+
+}  // namespace
 
 // ---- from one version to the next -----------------------------------------------------------------------------------
 
@@ -38,10 +51,18 @@ void Shard::step(Block& block, std::span<const std::byte* const> contributions, 
   const bool in_place = keeps_values_only() && block.current.is_sole_owner();
   BlockBuffer other = spare_.take(in_place ? elements : block.current.size());
   const std::span<float> current = block.current.values().first(model_floats(block.id));
+  const std::span<const float> as_it_came =
+      keep.empty() ? as_reduced(contributions, scale, elements) : std::span<const float>{};
   for (std::size_t begin = 0; begin < elements; begin += piece_elements) {
     const std::size_t count = std::min(piece_elements, elements - begin);
-    const std::span<float> gradient = keep.empty() ? std::span(gradient_).first(count) : keep.subspan(begin, count);
-    reduce(contributions, begin, scale, gradient);
+    std::span<const float> gradient;
+    if (as_it_came.empty()) {
+      const std::span<float> sum = keep.empty() ? std::span(gradient_).first(count) : keep.subspan(begin, count);
+      reduce(contributions, begin, scale, sum);
+      gradient = sum;
+    } else {
+      gradient = as_it_came.subspan(begin, count);
+    }
     if (in_place) {
       std::copy_n(current.data() + begin, count, other.data() + begin);
       optimizer.apply_in_place(elements, begin, current, gradient, scratch_);
