@@ -37,6 +37,7 @@ simulate-mutants: ## Check that the simulator notices deliberate protocol bugs: 
 chaos: build ## Kill, pause, cut, add and drain real processes: CYCLES (default 5) runs, or MINUTES
 	cmake --build --preset release --target ringps-chaos
 	build/bin/ringps-chaos --cycles $(CYCLES) --minutes $(MINUTES)
+	build/bin/ringps-chaos --local --cycles $(CYCLES) --minutes $(MINUTES) --out runs/chaos-local
 
 bench-failover: build ## Measure how long training stands still when a server dies (50 runs)
 	cmake --build --preset release --target ringps-chaos

@@ -1,8 +1,10 @@
 // Owns a file descriptor.
 #pragma once
 
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <utility>
 
 namespace ringps {
@@ -28,5 +30,13 @@ class Descriptor {
  private:
   int number_ = -1;
 };
+
+/// A new file in memory, to be sealed; nothing (and errno) if there is none to be had. Not to be executed, where the
+/// system knows such files: it may refuse others.
+inline Descriptor memory_file(const char* name) {
+  constexpr unsigned no_execution = 8;  // MFD_NOEXEC_SEAL, of Linux 6.3
+  const int number = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | no_execution);
+  return Descriptor(number < 0 && errno == EINVAL ? memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING) : number);
+}
 
 }  // namespace ringps

@@ -226,7 +226,7 @@ namespace {
 
 /// A file in memory for a board, which the other side can write and nobody can shorten.
 std::optional<std::pair<Descriptor, Mapping>> make_board() {
-  Descriptor file(memfd_create("ringps-board", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  Descriptor file = memory_file("ringps-board");
   if (!file || ftruncate(file.get(), sizeof(Board)) != 0 ||
       fcntl(file.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
     return std::nullopt;

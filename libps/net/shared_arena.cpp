@@ -40,7 +40,7 @@ SharedArena*& arena() {
 
 Result<std::unique_ptr<SharedArena>> SharedArena::create(std::size_t bytes) {
   bytes = in_pages(bytes);
-  Descriptor file(memfd_create("ringps-values", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  Descriptor file = memory_file("ringps-values");
   if (!file) {
     return cannot("make a file in memory");
   }

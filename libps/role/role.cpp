@@ -1,6 +1,7 @@
 #include "libps/role/role.hpp"
 
 #include <malloc.h>
+#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -19,6 +20,18 @@
 #include "libps/net/socket.hpp"
 
 namespace ringps {
+namespace {
+
+/// Each peer takes up to three descriptors, and systems allow 1,024 to those who do not ask for more.
+void allow_many_descriptors() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+}
+
+}  // namespace
 
 void RoleOptions::add_to(CLI::App& app) {
   app.set_version_flag("--version", RINGPS_VERSION);
@@ -43,6 +56,7 @@ void RoleOptions::add_bind_options(CLI::App& app) {
 }
 
 Result<Job> prepare(const RoleOptions& options) {
+  allow_many_descriptors();
   // Messages and versions come and go by the megabyte. Left to itself, the C library gives each back to the system and
   // has the next one mapped and cleared page by page, which takes longer than to send it.
   mallopt(M_MMAP_THRESHOLD, 1 << 30);

@@ -45,7 +45,10 @@ constexpr Group groups[] = {
      "`size/servers x workers/replicas/transport`: bytes of gradients up plus bytes of weights down, per second, of "
      "all "
      "workers together. One server is compared with a raw zero-copy echo of 1 MiB messages by as many clients; two "
-     "servers with one; two replicas with one. The last column is processor time in ms, then page faults of servers "
+     "servers with one; two replicas with one. `tcp`: sockets, as between hosts. `ipc`: what processes of one host do "
+     "by "
+     "themselves, UNIX sockets for messages and shared memory for payloads; the echo sends both. The last column is "
+     "processor time in ms, then page faults of servers "
      "and "
      "workers, all per MiB moved (a MiB has 256 pages)."},
     {"trained", "Training",
@@ -61,8 +64,9 @@ constexpr Group groups[] = {
      "written (from the moment its version is there until its manifest is), beside the others; and by how much the "
      "slowest of them exceeds the others' median."},
     {"memory", "Memory of a server",
-     "`size/servers x workers/replicas/optimizer`: the largest resident size of any server (VmHWM), beside 1.3 times "
-     "one version of the blocks it holds, with optimizer state, plus what may be in flight: one gradient of each "
+     "`size/servers x workers/replicas/optimizer`: the largest resident size of any server (VmHWM, without pages of "
+     "other processes that it reads: they are those processes'), beside 1.3 times one version of the blocks it holds, "
+     "with optimizer state, plus what may be in flight: one gradient of each "
      "worker "
      "for the blocks it is primary for, and with replicas the reduced gradients it sends and receives."},
     {"scale", "How the cost grows",
