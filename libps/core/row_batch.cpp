@@ -98,9 +98,8 @@ std::vector<std::vector<BlockId>> RowBatch::to_push(std::span<const BlockId> blo
 
 /// The ids of a block's rows; returns where they end.
 std::byte* RowBatch::write_ids(BlockId block, std::byte* to) const {
-  const std::size_t bytes = rows_in(block) * sizeof(std::uint64_t);
-  std::memcpy(to, grouped_ids_.data() + begin_[local(block)], bytes);
-  return to + bytes;
+  const auto ids = std::as_bytes(std::span(grouped_ids_).subspan(begin_[local(block)], rows_in(block)));
+  return std::copy(ids.begin(), ids.end(), to);
 }
 
 Buffer RowBatch::ids_of(std::span<const BlockId> blocks) const {

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <deque>
 #include <mutex>
 
 #include "libps/base/log.hpp"
@@ -179,17 +180,24 @@ struct MemoryLink::Lent {
     free.push_back(slot);
   }
 
-  void collect() {
-    for (std::size_t i = 0; i < in_use.size();) {
-      const std::uint16_t slot = in_use[i];
-      if (board.board().lent[slot].load(std::memory_order_acquire) != 0) {
-        ++i;
-        continue;
-      }
-      let_go(slot);
-      in_use[i] = in_use.back();
-      in_use.pop_back();
+  bool is_read(std::uint16_t slot) const { return board.board().lent[slot].load(std::memory_order_acquire) == 0; }
+
+  /// What is lent is read in about the order in which it was lent: this is nearly all, at next to no cost.
+  void collect_oldest() {
+    while (!in_use.empty() && is_read(in_use.front())) {
+      let_go(in_use.front());
+      in_use.pop_front();
     }
+  }
+
+  void collect() {
+    std::erase_if(in_use, [this](std::uint16_t slot) {
+      const bool read = is_read(slot);
+      if (read) {
+        let_go(slot);
+      }
+      return read;
+    });
   }
 
   void collect_all() {
@@ -204,7 +212,7 @@ struct MemoryLink::Lent {
   const Mapping board;
   bool gone = false;
   std::array<Payload, slots> shares;
-  std::vector<std::uint16_t> in_use;
+  std::deque<std::uint16_t> in_use;  ///< in the order in which they were lent
   std::vector<std::uint16_t> free;
 };
 
@@ -315,7 +323,10 @@ std::optional<LentPlace> MemoryLink::lend(const Payload& payload) {
   if (!offset || !hear() || !borrowed_) {
     return std::nullopt;
   }
-  collect();
+  lent_->collect_oldest();
+  if (lent_->free.empty()) {
+    collect();
+  }
   if (lent_->free.empty()) {
     return std::nullopt;
   }
