@@ -14,9 +14,26 @@ namespace {
 
 constexpr Duration farewell_timeout = std::chrono::seconds(1);
 
-/// What the coordinator says again and again is passed on when it is new, and else so seldom: whoever trains is not
-/// woken up for every heartbeat, but may not have been able to use it the first time.
-constexpr Duration repeat_interval = std::chrono::milliseconds(250);
+/// What the coordinator says again and again is passed on when it is new, and else seldom: whoever trains is not woken
+/// up for every heartbeat, but may not have been able to use it the first time.
+class Repetitions {
+ public:
+  bool is_to_be_passed_on(Time now, HeartbeatAnswer answer) {
+    constexpr Duration interval = std::chrono::milliseconds(250);
+    answer.timings_through = {};  // moves on all the time, and nobody is in a hurry to hear of it
+    if (answer == passed_on_ && now - passed_on_at_ < interval) {
+      return false;
+    }
+    passed_on_ = answer;
+    passed_on_at_ = now;
+    return true;
+  }
+  void begin_anew() { passed_on_.reset(); }
+
+ private:
+  std::optional<HeartbeatAnswer> passed_on_;
+  Time passed_on_at_;
+};
 
 void log_malformed(const std::string& reason) {
   log::warn("a message from the coordinator was not understood: {}", reason);
@@ -56,8 +73,7 @@ void ControlLink::run() {
   EventLoop loop;
   Member member(job_, identity_);
   Member::Effects effects;
-  std::optional<HeartbeatAnswer> passed_on;
-  Time passed_on_at;
+  Repetitions repetitions;
   bool ended = false;
 
   const auto carry_out = [&] {
@@ -73,14 +89,10 @@ void ControlLink::run() {
           loop.add(*subscriber);
         }
       } else if (auto* adopt = std::get_if<Member::Adopt>(&effect)) {
-        passed_on.reset();
+        repetitions.begin_anew();
         events_.put(std::move(adopt->view));
       } else if (auto* heard = std::get_if<Member::Heard>(&effect)) {
-        HeartbeatAnswer news = heard->answer;
-        news.timings_through = {};  // moves on all the time, and nobody is in a hurry to hear of it
-        if (news != passed_on || now() - passed_on_at >= repeat_interval) {
-          passed_on = news;
-          passed_on_at = now();
+        if (repetitions.is_to_be_passed_on(now(), heard->answer)) {
           events_.put(heard->answer);
         }
       } else {

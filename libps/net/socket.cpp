@@ -177,7 +177,7 @@ Result<Payload> payload_of(Frames& frames, std::size_t first, MemoryLink* link) 
     const std::span bytes = bytes_of(*owner);
     return Payload(std::move(owner), bytes);
   }
-  if (link == nullptr || frames.frame[first + 1].size() != 0) {
+  if (link == nullptr || !frames.frame[first + 1].empty()) {
     return Error{"a payload that lies in shared memory, from somebody who shares none, or beside another one"};
   }
   return link->borrow(bytes_of(frames.frame[first + 2]));
