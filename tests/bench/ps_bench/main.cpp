@@ -78,8 +78,10 @@ json measure(const Options& options) {
   const fs::path scratch = fs::absolute(options.out) / "scratch";
   json document = new_document(options.command, options.commit);
   const std::vector<Case> cases = selected(options);
-  for (int r = 0; r < options.rounds; ++r) {
+  bool interrupted = false;
+  for (int r = 0; r < options.rounds && !interrupted; ++r) {
     Round round{scratch, {}};
+    document["rounds"] = r + 1;
     for (const Case& each : cases) {
       const bool comparable = std::all_of(each.needs.begin(), each.needs.end(),
                                           [&](const std::string& name) { return round.values.contains(name); });
@@ -92,6 +94,10 @@ json measure(const Options& options) {
       if (!readings) {
         fmt::print(stderr, "{}: {}\n", each.name, readings.error());
         document["failed"].push_back({{"name", each.name}, {"error", readings.error()}});
+        interrupted = readings.error().starts_with("interrupted by ");
+        if (interrupted) {  // what has been measured is reported
+          break;
+        }
         continue;
       }
       for (const Reading& reading : *readings) {
@@ -103,8 +109,7 @@ json measure(const Options& options) {
       }
       std::fflush(stdout);
     }
-    document["rounds"] = r + 1;
-    std::ofstream(options.out / "bench.json") << document.dump(2) << "\n";  // should the next one be interrupted
+    std::ofstream(options.out / "bench.json") << document.dump(2) << "\n";  // should the next one be killed
   }
   fs::remove_all(scratch);
   return document;
