@@ -91,9 +91,9 @@ TEST_CASE("an arena takes up what has been used, and gives much that is free bac
   void* const small = take(mib);
   void* const large = take(200 * mib);
   void* const last = take(mib);
-  CHECK(resident(*arena) == 202 * mib);
+  CHECK(resident(*arena) >= 202 * mib);
   arena->deallocate(large, 200 * mib, alignment);
-  CHECK(resident(*arena) == 2 * mib);
+  CHECK(resident(*arena) <= 8 * mib);  // where the system has large pages, they are rounded up
   CHECK(std::all_of(static_cast<std::byte*>(last), static_cast<std::byte*>(last) + mib,
                     [](std::byte each) { return each == std::byte{1}; }));
   arena->deallocate(last, mib, alignment);
