@@ -4,7 +4,6 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +16,7 @@
 
 #include "libps/base/log.hpp"
 #include "libps/base/value_memory.hpp"
+#include "libps/net/local_socket.hpp"
 #include "libps/net/shared_arena.hpp"
 #include "libps/wire/limits.hpp"
 
@@ -45,7 +45,7 @@ struct Hello {
 class Mapping {
  public:
   Mapping() = default;
-  Mapping(const Descriptor& file, std::size_t bytes, int protection) : bytes_(bytes) {
+  Mapping(const FileDescriptor& file, std::size_t bytes, int protection) : bytes_(bytes) {
     void* const memory = mmap(nullptr, bytes, protection, MAP_SHARED | MAP_NORESERVE, file.get(), 0);
     if (memory != MAP_FAILED) {
       madvise(memory, bytes, MADV_DONTDUMP);
@@ -70,94 +70,74 @@ class Mapping {
   std::size_t bytes_ = 0;
 };
 
-sockaddr_un address_of(const std::string& name, socklen_t& length) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  const std::size_t copied = name.copy(address.sun_path + 1, sizeof address.sun_path - 1);
-  length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + copied);
-  return address;
-}
+/// A hello on its way, with two descriptors beside it.
+class Packet {
+ public:
+  explicit Packet(Hello& hello) : part_{&hello, sizeof hello} {
+    packet_.msg_iov = &part_;
+    packet_.msg_iovlen = 1;
+    packet_.msg_control = control_.data();
+    packet_.msg_controllen = control_.size();
+  }
+  Packet(const Packet&) = delete;
+  Packet& operator=(const Packet&) = delete;
+  msghdr* get() { return &packet_; }
 
-Descriptor unix_socket() {
-  return Descriptor(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-}
-
-bool is_of_this_user(const Descriptor& socket) {
-  ucred peer{};
-  socklen_t length = sizeof peer;
-  return getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && peer.uid == geteuid();
-}
-
-union Control {
-  std::array<std::byte, CMSG_SPACE(2 * sizeof(int))> bytes;
-  cmsghdr aligned;
+ private:
+  iovec part_;
+  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(2 * sizeof(int))> control_{};
+  msghdr packet_{};
 };
 
-bool say_hello(const Descriptor& socket, const std::string& token, const Descriptor& board) {
+bool say_hello(const FileDescriptor& socket, const std::string& token, const FileDescriptor& board) {
   Hello hello;
   token.copy(hello.token.data(), hello.token.size());
   hello.arena_bytes = arena_of_process()->bytes();
-  iovec part{&hello, sizeof hello};
-  Control control{};
-  msghdr packet{};
-  packet.msg_iov = &part;
-  packet.msg_iovlen = 1;
-  packet.msg_control = control.bytes.data();
-  packet.msg_controllen = control.bytes.size();
-  cmsghdr* const rights = CMSG_FIRSTHDR(&packet);
+  const std::array<int, 2> files{arena_of_process()->descriptor(), board.get()};
+  Packet packet(hello);
+  cmsghdr* const rights = CMSG_FIRSTHDR(packet.get());
   rights->cmsg_level = SOL_SOCKET;
   rights->cmsg_type = SCM_RIGHTS;
-  rights->cmsg_len = CMSG_LEN(2 * sizeof(int));
-  const std::array<int, 2> files{arena_of_process()->descriptor(), board.get()};
+  rights->cmsg_len = CMSG_LEN(sizeof files);
   std::memcpy(CMSG_DATA(rights), files.data(), sizeof files);
-  return sendmsg(socket.get(), &packet, MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof hello);
+  return sendmsg(socket.get(), packet.get(), MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof hello);
 }
+
+struct Greeting {
+  Hello hello;
+  FileDescriptor arena;
+  FileDescriptor board;
+};
 
 enum class Heard : std::uint8_t { nothing, hello, end };
 
-}  // namespace
-
-struct MemoryLink::Greeting {
-  Hello hello;
-  Descriptor arena;
-  Descriptor board;
-};
-
-namespace {
-
-template <class Greeting>
-Heard receive_hello(const Descriptor& socket, Greeting& greeting) {
-  iovec part{&greeting.hello, sizeof greeting.hello};
-  Control control{};
-  msghdr packet{};
-  packet.msg_iov = &part;
-  packet.msg_iovlen = 1;
-  packet.msg_control = control.bytes.data();
-  packet.msg_controllen = control.bytes.size();
-  const ssize_t received = recvmsg(socket.get(), &packet, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+/// Anything that is no hello is the end as well.
+Heard receive_hello(const FileDescriptor& socket, Greeting& greeting) {
+  Packet packet(greeting.hello);
+  const ssize_t received = recvmsg(socket.get(), packet.get(), MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (received < 0) {
     return errno == EAGAIN || errno == EINTR ? Heard::nothing : Heard::end;
   }
-  std::array<Descriptor*, 2> into{&greeting.arena, &greeting.board};
+  std::array<FileDescriptor*, 2> into{&greeting.arena, &greeting.board};
   std::size_t files = 0;
-  for (cmsghdr* header = CMSG_FIRSTHDR(&packet); header != nullptr; header = CMSG_NXTHDR(&packet, header)) {
+  for (cmsghdr* header = CMSG_FIRSTHDR(packet.get()); header != nullptr; header = CMSG_NXTHDR(packet.get(), header)) {
     for (std::size_t at = CMSG_LEN(0); header->cmsg_type == SCM_RIGHTS && at + sizeof(int) <= header->cmsg_len;
          at += sizeof(int)) {
       int file = -1;
       std::memcpy(&file, CMSG_DATA(header) + (at - CMSG_LEN(0)), sizeof file);
-      Descriptor owned(file);
+      FileDescriptor owned(file);
       if (files < into.size()) {
         *into[files++] = std::move(owned);
       }
     }
   }
-  const bool whole = received == static_cast<ssize_t>(sizeof(Hello)) && (packet.msg_flags & MSG_TRUNC) == 0 &&
+  const bool whole = received == static_cast<ssize_t>(sizeof(Hello)) && (packet.get()->msg_flags & MSG_TRUNC) == 0 &&
                      files == into.size() && greeting.hello.magic == Hello{}.magic;
   return whole ? Heard::hello : Heard::end;
 }
 
 /// Whether a file in memory has so many bytes and always will: else a read could be the end of this process.
-bool stays_long_enough(const Descriptor& file, std::size_t bytes) {
+bool stays_long_enough(const FileDescriptor& file, std::size_t bytes) {
   struct stat status {};
   const int seals = fcntl(file.get(), F_GET_SEALS);
   return seals >= 0 && (seals & F_SEAL_SHRINK) != 0 && fstat(file.get(), &status) == 0 && status.st_size >= 0 &&
@@ -167,8 +147,8 @@ bool stays_long_enough(const Descriptor& file, std::size_t bytes) {
 }  // namespace
 
 /// What this side has lent.
-struct MemoryLink::Lent {
-  Lent(std::shared_ptr<Descriptor> socket_in, Mapping board_in)
+struct LentMemory {
+  LentMemory(std::shared_ptr<FileDescriptor> socket_in, Mapping board_in)
       : socket(std::move(socket_in)), board(std::move(board_in)) {
     for (std::size_t slot = slots; slot > 0; --slot) {
       free.push_back(static_cast<std::uint16_t>(slot - 1));
@@ -208,7 +188,7 @@ struct MemoryLink::Lent {
     in_use.clear();
   }
 
-  const std::shared_ptr<Descriptor> socket;
+  const std::shared_ptr<FileDescriptor> socket;
   const Mapping board;
   bool gone = false;
   std::array<Payload, slots> shares;
@@ -217,48 +197,61 @@ struct MemoryLink::Lent {
 };
 
 /// What the other side may lend.
-struct MemoryLink::Borrowed {
-  Borrowed(std::shared_ptr<Descriptor> socket_in, Mapping values_in, Mapping board_in)
+struct BorrowedMemory {
+  BorrowedMemory(std::shared_ptr<FileDescriptor> socket_in, Mapping values_in, Mapping board_in)
       : socket(std::move(socket_in)), values(std::move(values_in)), board(std::move(board_in)) {}
-  Borrowed(const Borrowed&) = delete;
-  Borrowed& operator=(const Borrowed&) = delete;
+  BorrowedMemory(const BorrowedMemory&) = delete;
+  BorrowedMemory& operator=(const BorrowedMemory&) = delete;
   /// Tells the other side that nothing of it will be read any more.
-  ~Borrowed() { shutdown(socket->get(), SHUT_WR); }
+  ~BorrowedMemory() { shutdown(socket->get(), SHUT_WR); }
 
-  const std::shared_ptr<Descriptor> socket;
+  const std::shared_ptr<FileDescriptor> socket;
   const Mapping values;
   const Mapping board;
 };
 
 namespace {
 
-/// A file in memory for a board, which the other side can write and nobody can shorten.
-std::optional<std::pair<Descriptor, Mapping>> make_board() {
-  Descriptor file = memory_file("ringps-board");
-  if (!file || ftruncate(file.get(), sizeof(Board)) != 0 ||
-      fcntl(file.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
+/// The file and the memory of a board; nothing if there is none to be had.
+std::optional<std::pair<FileDescriptor, Mapping>> make_board() {
+  FileDescriptor file = memory_file("ringps-board", sizeof(Board));
+  if (!file) {
     return std::nullopt;
   }
   Mapping mapping(file, sizeof(Board), PROT_READ | PROT_WRITE);
   return mapping ? std::optional(std::pair(std::move(file), std::move(mapping))) : std::nullopt;
 }
 
+/// Maps what a hello has brought; null if it is not what it should be, or there is no room.
+std::shared_ptr<BorrowedMemory> map(const Greeting& greeting, std::shared_ptr<FileDescriptor> socket) {
+  if (stays_long_enough(greeting.arena, greeting.hello.arena_bytes) &&
+      stays_long_enough(greeting.board, sizeof(Board))) {
+    Mapping values(greeting.arena, greeting.hello.arena_bytes, PROT_READ);
+    Mapping board(greeting.board, sizeof(Board), PROT_READ | PROT_WRITE);
+    if (values && board) {
+      return std::make_shared<BorrowedMemory>(std::move(socket), std::move(values), std::move(board));
+    }
+  }
+  log::warn("the memory of another process of this host cannot be mapped: its values come through the socket");
+  return nullptr;
+}
+
 }  // namespace
 
-MemoryLink::MemoryLink(std::unique_ptr<Lent> lent) : lent_(std::move(lent)) {}
+MemoryLink::MemoryLink(std::unique_ptr<LentMemory> lent) : lent_(std::move(lent)) {}
 MemoryLink::MemoryLink(MemoryLink&& other) noexcept = default;
 
 MemoryLink::~MemoryLink() {
   // Of links that have ended while something was still lent. Looked through when another one ends.
   static std::mutex mutex;
-  static std::vector<std::unique_ptr<Lent>> still_read;
+  static std::vector<std::unique_ptr<LentMemory>> still_read;
   borrowed_.reset();
   if (lent_) {
     const std::lock_guard lock(mutex);
     still_read.push_back(std::move(lent_));
     std::erase_if(still_read, [](const auto& lent) {
-      std::byte any{};
-      if (recv(lent->socket->get(), &any, sizeof any, MSG_DONTWAIT) == 0) {
+      Greeting greeting;
+      if (receive_hello(*lent->socket, greeting) == Heard::end) {
         lent->collect_all();
       }
       lent->collect();
@@ -271,30 +264,13 @@ std::optional<MemoryLink> MemoryLink::connect(const std::string& name, const std
   if (arena_of_process() == nullptr) {
     return std::nullopt;
   }
-  Descriptor socket = unix_socket();
-  socklen_t length = 0;
-  const sockaddr_un address = address_of(name, length);
+  FileDescriptor socket = connect_locally(name, SOCK_SEQPACKET);
   auto board = make_board();
-  if (!socket || !board || ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), length) != 0 ||
-      !is_of_this_user(socket) || !say_hello(socket, token, board->first)) {
+  if (!socket || !board || !say_hello(socket, token, board->first)) {
     return std::nullopt;
   }
-  return MemoryLink(std::make_unique<Lent>(std::make_shared<Descriptor>(std::move(socket)), std::move(board->second)));
-}
-
-/// Maps what a hello has brought; null if it is not what it should be, or there is no room.
-std::shared_ptr<MemoryLink::Borrowed> MemoryLink::map(const Greeting& greeting, std::shared_ptr<Descriptor> socket) {
-  if (stays_long_enough(greeting.arena, greeting.hello.arena_bytes) &&
-      stays_long_enough(greeting.board, sizeof(Board))) {
-    Mapping values(greeting.arena, greeting.hello.arena_bytes, PROT_READ);
-    Mapping board(greeting.board, sizeof(Board), PROT_READ | PROT_WRITE);
-    if (values && board) {
-      return std::make_shared<Borrowed>(std::move(socket), std::move(values), std::move(board));
-    }
-  }
-  log::warn("the memory of another process of this host cannot be mapped: its values come through the socket");
-  shutdown(socket->get(), SHUT_WR);
-  return nullptr;
+  return MemoryLink(
+      std::make_unique<LentMemory>(std::make_shared<FileDescriptor>(std::move(socket)), std::move(board->second)));
 }
 
 /// Whether the other side is there. Takes its hello.
@@ -310,6 +286,9 @@ bool MemoryLink::hear() {
     }
     if (heard == Heard::end || !borrowed_) {
       lent_->collect_all();
+    }
+    if (!borrowed_) {  // the other side is not to lend what cannot be read
+      shutdown(lent_->socket->get(), SHUT_WR);
     }
   }
   return false;
@@ -370,11 +349,11 @@ Result<Payload> MemoryLink::borrow(std::span<const std::byte> place) {
     return Error{"a place in the memory of a process that has not said where that is"};
   }
   struct Reading {
-    Reading(std::shared_ptr<Borrowed> from_in, std::uint32_t slot_in) : from(std::move(from_in)), slot(slot_in) {}
+    Reading(std::shared_ptr<BorrowedMemory> from_in, std::uint32_t slot_in) : from(std::move(from_in)), slot(slot_in) {}
     Reading(const Reading&) = delete;
     Reading& operator=(const Reading&) = delete;
     ~Reading() { from->board.board().lent[slot].store(0, std::memory_order_release); }
-    const std::shared_ptr<Borrowed> from;
+    const std::shared_ptr<BorrowedMemory> from;
     const std::uint32_t slot;
   };
   const std::size_t arena_bytes = borrowed_->values.bytes();
@@ -387,40 +366,30 @@ Result<Payload> MemoryLink::borrow(std::span<const std::byte> place) {
 }
 
 Result<MemoryListener> MemoryListener::listen(const std::string& name) {
-  Descriptor socket = unix_socket();
-  socklen_t length = 0;
-  const sockaddr_un address = address_of(name, length);
-  if (!socket || bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), length) != 0 ||
-      ::listen(socket.get(), SOMAXCONN) != 0) {
-    return Error{"cannot listen at the abstract socket '" + name + "': " + std::strerror(errno)};
-  }
-  return MemoryListener(std::move(socket));
+  auto socket = listen_locally(name);
+  return socket ? Result<MemoryListener>(MemoryListener(std::move(*socket))) : Error{socket.error()};
 }
 
 std::vector<std::pair<std::string, MemoryLink>> MemoryListener::accept() {
   constexpr std::size_t silent_max = 1024;
-  for (;;) {
-    Descriptor socket(accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!socket) {
-      break;
-    }
-    if (is_of_this_user(socket) && silent_.size() < silent_max) {
+  while (FileDescriptor socket = accept_locally(socket_)) {
+    if (silent_.size() < silent_max) {
       silent_.push_back(std::move(socket));
     }
   }
   std::vector<std::pair<std::string, MemoryLink>> links;
-  std::vector<Descriptor> still_silent;
-  for (Descriptor& socket : silent_) {
-    MemoryLink::Greeting greeting;
+  std::vector<FileDescriptor> still_silent;
+  for (FileDescriptor& socket : silent_) {
+    Greeting greeting;
     const Heard heard = receive_hello(socket, greeting);
     if (heard == Heard::nothing) {
       still_silent.push_back(std::move(socket));
     } else if (heard == Heard::hello) {
-      const auto shared = std::make_shared<Descriptor>(std::move(socket));
-      auto borrowed = MemoryLink::map(greeting, shared);
+      const auto shared = std::make_shared<FileDescriptor>(std::move(socket));
+      auto borrowed = map(greeting, shared);
       auto board = make_board();
       if (borrowed && board && say_hello(*shared, "", board->first)) {
-        MemoryLink link(std::make_unique<MemoryLink::Lent>(shared, std::move(board->second)));
+        MemoryLink link(std::make_unique<LentMemory>(shared, std::move(board->second)));
         link.borrowed_ = std::move(borrowed);
         const auto& token = greeting.hello.token;
         links.emplace_back(std::string(token.begin(), std::find(token.begin(), token.end(), '\0')), std::move(link));

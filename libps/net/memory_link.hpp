@@ -17,8 +17,8 @@
 #include <utility>
 #include <vector>
 
+#include "libps/base/file_descriptor.hpp"
 #include "libps/base/result.hpp"
-#include "libps/net/descriptor.hpp"
 #include "libps/wire/payload.hpp"
 
 namespace ringps {
@@ -29,6 +29,9 @@ struct LentPlace {
   std::uint32_t bytes;
   std::uint32_t slot;  ///< of the lender's board
 };
+
+struct LentMemory;
+struct BorrowedMemory;
 
 /// One side. One thread uses it; payloads may be let go of on any thread, and after it has gone.
 class MemoryLink {
@@ -59,16 +62,12 @@ class MemoryLink {
 
  private:
   friend class MemoryListener;
-  struct Lent;
-  struct Borrowed;
-  struct Greeting;
 
-  explicit MemoryLink(std::unique_ptr<Lent> lent);
-  static std::shared_ptr<Borrowed> map(const Greeting& greeting, std::shared_ptr<Descriptor> socket);
+  explicit MemoryLink(std::unique_ptr<LentMemory> lent);
   bool hear();
 
-  std::unique_ptr<Lent> lent_;
-  std::shared_ptr<Borrowed> borrowed_;  ///< null: the other side has not said yet where its memory is
+  std::unique_ptr<LentMemory> lent_;
+  std::shared_ptr<BorrowedMemory> borrowed_;  ///< null: the other side has not said yet where its memory is
 };
 
 /// Where others of this host and user come to make a link.
@@ -81,10 +80,10 @@ class MemoryListener {
   std::vector<std::pair<std::string, MemoryLink>> accept();
 
  private:
-  explicit MemoryListener(Descriptor socket) : socket_(std::move(socket)) {}
+  explicit MemoryListener(FileDescriptor socket) : socket_(std::move(socket)) {}
 
-  Descriptor socket_;
-  std::vector<Descriptor> silent_;  ///< have come, and not yet said who they are
+  FileDescriptor socket_;
+  std::vector<FileDescriptor> silent_;  ///< have come, and not yet said who they are
 };
 
 }  // namespace ringps

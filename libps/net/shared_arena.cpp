@@ -38,33 +38,36 @@ SharedArena*& arena() {
 
 }  // namespace
 
+FileDescriptor memory_file(const char* name, std::size_t bytes) {
+  constexpr unsigned no_execution = 8;  // MFD_NOEXEC_SEAL, of Linux 6.3: systems may refuse others
+  constexpr unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+  FileDescriptor file(memfd_create(name, flags | no_execution));
+  if (!file && errno == EINVAL) {
+    file = FileDescriptor(memfd_create(name, flags));
+  }
+  const bool made = file && ftruncate(file.get(), static_cast<off_t>(bytes)) == 0 &&
+                    fcntl(file.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0;
+  return made ? std::move(file) : FileDescriptor();
+}
+
 Result<std::unique_ptr<SharedArena>> SharedArena::create(std::size_t bytes) {
   bytes = in_pages(bytes);
-  Descriptor file = memory_file("ringps-values");
+  const FileDescriptor file = memory_file("ringps-values", bytes);
   if (!file) {
     return cannot("make a file in memory");
   }
-  if (ftruncate(file.get(), static_cast<off_t>(bytes)) != 0) {
-    return cannot("give a file in memory its length");
+  FileDescriptor readable(open(("/proc/self/fd/" + std::to_string(file.get())).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!readable) {
+    return cannot("open a file in memory for others to read");
   }
   void* const memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file.get(), 0);
   if (memory == MAP_FAILED) {
     return cannot("map a file in memory");
   }
-  // No read of others can fail because the file has become shorter.
-  Descriptor readable;
-  if (fcntl(file.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0) {
-    readable = Descriptor(open(("/proc/self/fd/" + std::to_string(file.get())).c_str(), O_RDONLY | O_CLOEXEC));
-  }
-  if (!readable) {
-    const Error error = cannot("let others read a file in memory");
-    munmap(memory, bytes);
-    return error;
-  }
   return std::unique_ptr<SharedArena>(new SharedArena(std::move(readable), static_cast<std::byte*>(memory), bytes));
 }
 
-SharedArena::SharedArena(Descriptor readable, std::byte* memory, std::size_t bytes)
+SharedArena::SharedArena(FileDescriptor readable, std::byte* memory, std::size_t bytes)
     : readable_(std::move(readable)), memory_(memory), bytes_(bytes) {
   add_free(0, bytes);
 }

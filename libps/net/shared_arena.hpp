@@ -13,8 +13,8 @@
 #include <span>
 #include <utility>
 
+#include "libps/base/file_descriptor.hpp"
 #include "libps/base/result.hpp"
-#include "libps/net/descriptor.hpp"
 
 namespace ringps {
 
@@ -35,7 +35,7 @@ class SharedArena final : public std::pmr::memory_resource {
   std::size_t bytes_in_use() const;
 
  private:
-  SharedArena(Descriptor readable, std::byte* memory, std::size_t bytes);
+  SharedArena(FileDescriptor readable, std::byte* memory, std::size_t bytes);
 
   /// Where the arena is full, operator new's; that is given back here as well, as is what it has given before.
   void* do_allocate(std::size_t bytes, std::size_t alignment) override;
@@ -45,7 +45,7 @@ class SharedArena final : public std::pmr::memory_resource {
   void add_free(std::size_t begin, std::size_t size);
   void remove_free(std::size_t begin, std::size_t size);
 
-  const Descriptor readable_;
+  const FileDescriptor readable_;
   std::byte* const memory_;
   const std::size_t bytes_;
 
@@ -55,6 +55,10 @@ class SharedArena final : public std::pmr::memory_resource {
   std::size_t in_use_ = 0;
   std::size_t used_up_to_ = 0;  ///< what is behind has never been used, or was given back to the system
 };
+
+/// A new file in memory, of a length that nobody can change, so that reading it never fails. Nothing, and errno, if
+/// there is none to be had.
+FileDescriptor memory_file(const char* name, std::size_t bytes);
 
 /// From now on large values of this process lie in an arena that processes of this host may be let read: see
 /// memory_link.hpp. Where that cannot be, nothing changes, and the log says why. To be called before there is any

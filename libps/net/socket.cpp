@@ -4,8 +4,6 @@
 #include <spdlog/fmt/fmt.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -18,8 +16,9 @@
 #include "libps/base/log.hpp"
 #include "libps/base/sha256.hpp"
 #include "libps/base/value_memory.hpp"
+#include "libps/net/frames.hpp"
+#include "libps/net/local_socket.hpp"
 #include "libps/net/shared_arena.hpp"
-#include "libps/wire/codec.hpp"
 #include "libps/wire/limits.hpp"
 
 namespace ringps {
@@ -50,25 +49,7 @@ bool& short_cuts_of_process() {
 /// empty where it would be too long for the system.
 std::string short_cut_name(const std::string& tcp_endpoint) {
   std::string name = "ringps-" + tcp_endpoint.substr(tcp.size());
-  return name.size() + 1 < sizeof(sockaddr_un::sun_path) ? name : std::string();
-}
-
-/// Whether a process of this user listens at an abstract name in this network namespace.
-bool someone_of_us_listens(const std::string& name) {
-  const int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (descriptor < 0) {
-    return false;
-  }
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  name.copy(address.sun_path + 1, sizeof address.sun_path - 1);
-  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
-  ucred peer{};
-  socklen_t peer_length = sizeof peer;
-  const bool found = connect(descriptor, reinterpret_cast<const sockaddr*>(&address), length) == 0 &&
-                     getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &peer_length) == 0 && peer.uid == geteuid();
-  close(descriptor);
-  return found;
+  return name.size() <= local_name_bytes_max ? name : std::string();
 }
 
 /// `endpoint`, or the short cut to it.
@@ -77,7 +58,7 @@ std::string nearest(const std::string& endpoint) {
     return endpoint;
   }
   const std::string name = short_cut_name(endpoint);
-  return !name.empty() && someone_of_us_listens(name) ? ipc + "@" + name : endpoint;
+  return !name.empty() && connect_locally(name, SOCK_STREAM) ? ipc + "@" + name : endpoint;
 }
 
 /// Left to itself, TCP doubles its patience with every retransmission that is lost: after a cut of a minute a
@@ -95,107 +76,6 @@ void limit_silence(zmq::socket_t& socket, Duration silence) {
   socket.set(zmq::sockopt::tcp_keepalive, 1);
   socket.set(zmq::sockopt::tcp_keepalive_idle, s);
   socket.set(zmq::sockopt::tcp_keepalive_intvl, s);
-}
-
-zmq::message_t payload_frame(const Payload& payload) {
-  if (payload.size() < large_value_bytes_min) {
-    return {payload.data(), payload.size()};
-  }
-  // ZeroMQ lets go of it on any thread, at any time: the frame holds its own share.
-  auto* share = new Payload(payload);
-  return {const_cast<std::byte*>(payload.data()), payload.size(),
-          [](void*, void* hint) { delete static_cast<Payload*>(hint); }, share};
-}
-
-bool send_frames(zmq::socket_t& socket, const Route* route, const std::string& header, const Payload* payload,
-                 const std::optional<LentPlace>& place) {
-  constexpr auto dontwait = zmq::send_flags::dontwait;
-  constexpr auto more = zmq::send_flags::dontwait | zmq::send_flags::sndmore;
-  try {
-    if (route != nullptr && !socket.send(zmq::buffer(*route), more)) {
-      return false;
-    }
-    if (!socket.send(zmq::buffer(header), payload != nullptr ? more : dontwait)) {
-      return false;
-    }
-    // A multipart message that has begun is taken whole.
-    if (place) {
-      return socket.send(zmq::message_t(), more) && socket.send(zmq::buffer(&*place, sizeof *place), dontwait);
-    }
-    return payload == nullptr || socket.send(payload_frame(*payload), dontwait);
-  } catch (const zmq::error_t& error) {
-    if (error.num() == EHOSTUNREACH || error.num() == EAGAIN) {
-      return false;
-    }
-    throw;
-  }
-}
-
-/// Sends the header and, where there is one, the payload, or where that lies in shared memory an empty frame and the
-/// place. `route`: first frame, or null. `link`: to the same peer, or null. False: would block, or the route is gone.
-bool send_frames(zmq::socket_t& socket, const Route* route, const Message& message, MemoryLink* link = nullptr) {
-  const Kind kind = std::visit([]<class T>(const T&) { return T::kind; }, message.body);
-  thread_local std::string header;  // its memory is used again
-  encode_header(message, header);
-  const std::optional<LentPlace> place = link == nullptr ? std::nullopt : link->lend(message.payload);
-  const bool sent = send_frames(socket, route, header, carries_values(kind) ? &message.payload : nullptr, place);
-  if (place && !sent) {
-    link->take_back(*place);
-  }
-  return sent;
-}
-
-struct Frames {
-  std::array<zmq::message_t, 4> frame;
-  std::size_t count = 0;  ///< of all that came
-};
-
-/// All frames of the next message; those beyond the fourth are dropped but counted.
-bool receive_frames(zmq::socket_t& socket, Frames& frames) {
-  frames.count = 0;
-  zmq::message_t excess;
-  for (;;) {
-    zmq::message_t& into = frames.count < frames.frame.size() ? frames.frame[frames.count] : excess;
-    if (!socket.recv(into, zmq::recv_flags::dontwait)) {
-      return false;
-    }
-    ++frames.count;
-    if (!into.more()) {
-      return true;
-    }
-  }
-}
-
-std::span<const std::byte> bytes_of(const zmq::message_t& frame) {
-  return {static_cast<const std::byte*>(frame.data()), frame.size()};
-}
-
-/// The payload of a message whose frames begin at index `first`.
-Result<Payload> payload_of(Frames& frames, std::size_t first, MemoryLink* link) {
-  if (frames.count == first + 2) {
-    auto owner = std::make_shared<zmq::message_t>(std::move(frames.frame[first + 1]));
-    const std::span bytes = bytes_of(*owner);
-    return Payload(std::move(owner), bytes);
-  }
-  if (link == nullptr || !frames.frame[first + 1].empty()) {
-    return Error{"a payload that lies in shared memory, from somebody who shares none, or beside another one"};
-  }
-  return link->borrow(bytes_of(frames.frame[first + 2]));
-}
-
-/// Decodes the frames from index `first` on. `link`: to the sender, or null.
-Result<void> decode_frames(Frames& frames, std::size_t first, MemoryLink* link, Message& message) {
-  const std::size_t count = frames.count - first;
-  if (frames.count <= first || count > 3) {
-    return Error{std::to_string(frames.count) +
-                 " frames; a message has a header, at most one payload, and at most a place where that lies"};
-  }
-  const std::span header = bytes_of(frames.frame[first]);
-  if (count == 1) {
-    return decode(header, nullptr, message);
-  }
-  const auto payload = payload_of(frames, first, link);
-  return payload ? decode(header, &*payload, message) : Error{payload.error()};
 }
 
 zmq::socket_t make_socket(zmq::context_t& context, zmq::socket_type type, Queues queues) {
@@ -316,7 +196,7 @@ void take_short_cuts() {
 
 Queues bulk_queues(std::uint32_t message_bytes) {
   constexpr int most = 4096;
-  return {most, std::clamp(static_cast<int>((64U << 20U) / std::max(message_bytes, 1U)), 16, most)};
+  return {most, std::clamp(static_cast<int>((64U << 20U) / std::max(message_bytes, 1U)), 16, most), true};
 }
 
 // ---- waiting for a socket ------------------------------------------------------------------------------------------
@@ -349,7 +229,7 @@ bool PolledSocket::received(bool something) {
 // ---- ROUTER ---------------------------------------------------------------------------------------------------------
 
 RouterSocket::RouterSocket(zmq::context_t& context, Queues queues)
-    : PolledSocket(make_socket(context, zmq::socket_type::router, queues)) {
+    : PolledSocket(make_socket(context, zmq::socket_type::router, queues)), carries_values_(queues.of_values) {
   socket().set(zmq::sockopt::router_mandatory, true);
 }
 
@@ -364,7 +244,7 @@ Result<std::string> RouterSocket::bind(const std::string& endpoint, const std::s
       }
     }
   }
-  if (bound && arena_of_process() != nullptr) {
+  if (bound && carries_values_ && arena_of_process() != nullptr) {
     if (auto listener = MemoryListener::listen(link_name(*bound))) {
       links_come_ = std::move(*listener);
     } else {
@@ -413,7 +293,7 @@ bool RouterSocket::receive(Route& from, Message& message, const OnMalformed& on_
 
 bool RouterSocket::send(const Route& to, const Message& message) {
   may_have_changed();
-  return send_frames(socket(), &to, message, message.payload.size() < large_value_bytes_min ? nullptr : link_of(to));
+  return send_message(socket(), &to, message, message.payload.size() < large_value_bytes_min ? nullptr : link_of(to));
 }
 
 // ---- DEALER ---------------------------------------------------------------------------------------------------------
@@ -428,7 +308,7 @@ DealerSocket::DealerSocket(zmq::context_t& context, const std::string& endpoint,
   monitor_.connect(monitor);
   socket().set(zmq::sockopt::immediate, true);
   const std::string near = nearest(endpoint);
-  if (near.starts_with(ipc)) {
+  if (queues.of_values && near.starts_with(ipc)) {
     const std::string token = make_token();
     if (auto link = MemoryLink::connect(link_name(endpoint), token)) {
       link_.emplace(std::move(*link));
@@ -456,7 +336,7 @@ bool DealerSocket::receive(Message& message, const OnMalformed& on_malformed) {
 
 bool DealerSocket::try_send(const Message& message) {
   may_have_changed();
-  return send_frames(socket(), nullptr, message, link_ ? &*link_ : nullptr);
+  return send_message(socket(), nullptr, message, link_ ? &*link_ : nullptr);
 }
 
 void DealerSocket::send(Message message) {
@@ -496,7 +376,7 @@ Result<std::string> PublisherSocket::bind(const std::string& endpoint, const std
 }
 
 void PublisherSocket::send(const Message& message) {
-  send_frames(socket_, nullptr, message);
+  send_message(socket_, nullptr, message);
 }
 
 SubscriberSocket::SubscriberSocket(zmq::context_t& context, const std::string& endpoint)

@@ -76,6 +76,7 @@ class PolledSocket {
 struct Queues {
   int send;
   int receive;
+  bool of_values = false;  ///< large ones too, which are lent rather than sent where that can be
 };
 
 /// For messages of at most `message_bytes`: some 64 MiB may have been received. That is what comes in while a
@@ -105,6 +106,7 @@ class RouterSocket final : public PolledSocket {
  private:
   MemoryLink* link_of(const Route& route);
 
+  const bool carries_values_;
   std::optional<MemoryListener> links_come_;
   std::unordered_map<Route, std::optional<MemoryLink>> links_;  ///< by route; nothing: there is none
 };

@@ -40,20 +40,6 @@ FileCalls& file_calls() {
   return calls;
 }
 
-FileDescriptor& FileDescriptor::operator=(FileDescriptor&& other) noexcept {
-  if (this != &other) {
-    close();
-    fd_ = std::exchange(other.fd_, -1);
-  }
-  return *this;
-}
-
-void FileDescriptor::close() {
-  if (fd_ >= 0) {
-    ::close(std::exchange(fd_, -1));
-  }
-}
-
 Error io_error(const fs::path& path, std::string_view what, int error_number) {
   const bool full = error_number == ENOSPC || error_number == EDQUOT;
   return Error{path.string() + ": cannot " + std::string(what) + ": " + std::generic_category().message(error_number) +

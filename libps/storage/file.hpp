@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "libps/base/file_descriptor.hpp"
 #include "libps/base/result.hpp"
 
 namespace ringps {
@@ -31,22 +32,6 @@ struct FileCalls {
 /// Those in use: the system's own. A test may put others in their place while nothing is being written, to record them
 /// and to stop where a machine might.
 FileCalls& file_calls();
-
-/// Owns a file descriptor.
-class FileDescriptor {
- public:
-  FileDescriptor() = default;
-  explicit FileDescriptor(int fd) : fd_(fd) {}
-  FileDescriptor(FileDescriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  FileDescriptor& operator=(FileDescriptor&& other) noexcept;
-  ~FileDescriptor() { close(); }
-
-  int get() const { return fd_; }
-  void close();
-
- private:
-  int fd_ = -1;
-};
 
 /// "PATH: cannot WHAT: REASON".
 Error io_error(const std::filesystem::path& path, std::string_view what, int error_number);

@@ -79,6 +79,7 @@ TEST_CASE("processes of one host read each other's values, unless they are told 
     CAPTURE(id);
     CHECK(borrows(pid_of(bench / "run", id)) == (shared == "true"));
   }
+  CHECK_FALSE(borrows(pid_of(bench / "run", "coordinator")));  // it would keep the memory of the dead
   run.send_signal(SIGINT);
   run.wait();
 }

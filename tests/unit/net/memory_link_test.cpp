@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <cstring>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,6 +21,7 @@
 #include "libps/base/random.hpp"
 #include "libps/net/clock.hpp"
 #include "libps/net/event_loop.hpp"
+#include "libps/net/local_socket.hpp"
 #include "libps/net/shared_arena.hpp"
 #include "libps/net/socket.hpp"
 
@@ -81,6 +82,15 @@ struct Pair {
     far.emplace(std::move(links.front().second));
   }
 
+  /// What the near side lends, as the far side has it.
+  Payload read_by_far(const Buffer& buffer) {
+    const auto place = near->lend(Payload::of(buffer, floats));
+    REQUIRE(place.has_value());
+    auto read = far->borrow(bytes_of(*place));
+    REQUIRE(read.ok());
+    return *read;
+  }
+
   std::optional<MemoryListener> listener;
   std::optional<MemoryLink> near;
   std::optional<MemoryLink> far;
@@ -90,15 +100,12 @@ TEST_CASE("what is lent is read where it lies, and kept until the last reader ha
   Pair pair;
   pair.accept();
   Buffer buffer(floats, 1.0F);
-  const auto place = pair.near->lend(Payload::of(buffer, floats));
-  REQUIRE(place.has_value());
-  auto read = pair.far->borrow(bytes_of(*place));
-  REQUIRE(read.ok());
-  CHECK(all_are(*read, 1.0F));
+  Payload read = pair.read_by_far(buffer);
+  CHECK(all_are(read, 1.0F));
   buffer.data()[0] = 2.0F;  // nobody may; but it shows that these are the same bytes
-  CHECK(first_of(*read) == 2.0F);
-  Payload copy = *read;
-  *read = Payload();
+  CHECK(first_of(read) == 2.0F);
+  Payload copy = read;
+  read = Payload();
   pair.near->collect();
   CHECK_FALSE(buffer.is_sole_owner());
   copy = {};
@@ -148,20 +155,17 @@ TEST_CASE("a link that ends leaves what is still read as it is") {
   Pair pair;
   pair.accept();
   Buffer buffer(floats, 1.0F);
-  const auto place = pair.near->lend(Payload::of(buffer, floats));
-  REQUIRE(place.has_value());
-  auto read = pair.far->borrow(bytes_of(*place));
-  REQUIRE(read.ok());
+  Payload read = pair.read_by_far(buffer);
   pair.near.reset();
   CHECK_FALSE(buffer.is_sole_owner());
-  CHECK(all_are(*read, 1.0F));
+  CHECK(all_are(read, 1.0F));
   SECTION("until the reader has let go") {
-    *read = Payload();
+    read = Payload();
   }
   SECTION("although the reader's own link has ended") {
     pair.far.reset();
     CHECK_FALSE(buffer.is_sole_owner());
-    *read = Payload();
+    read = Payload();
   }
   pair.far.reset();
   pair.listener.reset();
@@ -221,15 +225,15 @@ class Pipe {
   Pipe() {
     std::array<int, 2> ends{};
     REQUIRE(pipe2(ends.data(), O_CLOEXEC) == 0);
-    from_ = Descriptor(ends[0]);
-    to_ = Descriptor(ends[1]);
+    from_ = FileDescriptor(ends[0]);
+    to_ = FileDescriptor(ends[1]);
   }
   bool tell(const LentPlace& place) const { return write(to_.get(), &place, sizeof place) == sizeof place; }
   bool hear(LentPlace& place) const { return read(from_.get(), &place, sizeof place) == sizeof place; }
 
  private:
-  Descriptor from_;
-  Descriptor to_;
+  FileDescriptor from_;
+  FileDescriptor to_;
 };
 
 MemoryListener listen_here() {
@@ -334,12 +338,8 @@ bool is_taken(MemoryListener& listener, const std::array<int, 2>& files, std::ui
     std::uint64_t arena_bytes;
   } hello{{}, {"m"}, arena_bytes};
   std::memcpy(hello.magic.data(), magic, hello.magic.size());
-  const Descriptor socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  own_name().copy(address.sun_path + 1, sizeof address.sun_path - 1);
-  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + own_name().size());
-  REQUIRE(connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), length) == 0);
+  const FileDescriptor socket = connect_locally(own_name(), SOCK_SEQPACKET);
+  REQUIRE(socket);
   iovec part{&hello, sizeof hello};
   alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof files)> control{};
   msghdr packet{};
@@ -360,20 +360,35 @@ TEST_CASE("memory that could be taken away while it is read is not accepted") {
   MemoryListener listener = listen_here();
   constexpr std::size_t bytes = 1U << 20U;
   const auto file = [&](int seals) {
-    Descriptor made(memfd_create("ringps-test", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    FileDescriptor made(memfd_create("ringps-test", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     REQUIRE(ftruncate(made.get(), bytes) == 0);
     REQUIRE(fcntl(made.get(), F_ADD_SEALS, seals) == 0);
     return made;
   };
-  const Descriptor sealed = file(F_SEAL_SHRINK);
-  const Descriptor open = file(0);
-  const Descriptor null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  const FileDescriptor sealed = file(F_SEAL_SHRINK);
+  const FileDescriptor open = file(0);
+  const FileDescriptor null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   CHECK(is_taken(listener, {sealed.get(), sealed.get()}, bytes, "ringpsm1"));
   CHECK_FALSE(is_taken(listener, {open.get(), sealed.get()}, bytes, "ringpsm1"));
   CHECK_FALSE(is_taken(listener, {sealed.get(), open.get()}, bytes, "ringpsm1"));
   CHECK_FALSE(is_taken(listener, {null.get(), sealed.get()}, bytes, "ringpsm1"));
   CHECK_FALSE(is_taken(listener, {sealed.get(), sealed.get()}, bytes + 1, "ringpsm1"));
   CHECK_FALSE(is_taken(listener, {sealed.get(), sealed.get()}, bytes, "ringpsm0"));
+}
+
+TEST_CASE("a side that cannot map what it is handed says so, and is lent nothing that it could not read") {
+  share();
+  const auto listener = listen_locally(own_name());
+  REQUIRE(listener.ok());
+  auto link = MemoryLink::connect(own_name(), token);
+  REQUIRE(link.has_value());
+  const FileDescriptor other = accept_locally(*listener);
+  REQUIRE(other);
+  std::array<std::byte, 256> hello{};
+  REQUIRE(recv(other.get(), hello.data(), hello.size(), MSG_DONTWAIT) > 0);
+  REQUIRE(send(other.get(), "no hello", 8, 0) == 8);
+  CHECK_FALSE(link->is_there());
+  CHECK(recv(other.get(), hello.data(), hello.size(), MSG_DONTWAIT) == 0);
 }
 
 // ---- by way of sockets ----------------------------------------------------------------------------------------------
@@ -406,9 +421,9 @@ TEST_CASE("sockets of one host hand large payloads over in shared memory, there 
   share();
   zmq::context_t context = make_context();
   const std::string endpoint = "ipc://@" + own_name() + "-zmq";
-  auto router = std::make_unique<RouterSocket>(context, control_queues);
+  auto router = std::make_unique<RouterSocket>(context, bulk_queues(1U << 20U));
   REQUIRE(router->bind(endpoint).ok());
-  DealerSocket dealer(context, endpoint, control_queues);
+  DealerSocket dealer(context, endpoint, bulk_queues(1U << 20U));
   Route route;
   const auto at_router = [&](Message& message) { return router->receive(route, message, none_expected); };
   const auto at_dealer = [&](Message& message) { return dealer.receive(message, none_expected); };
@@ -448,11 +463,46 @@ TEST_CASE("sockets of one host hand large payloads over in shared memory, there 
   CHECK(weights.is_sole_owner());
 }
 
+TEST_CASE("what a router has mapped of others goes when they go, and control sockets map nothing") {
+  share();
+  const auto borrowed_maps = [] {
+    std::ifstream maps("/proc/self/maps");
+    int count = 0;
+    for (std::string line; std::getline(maps, line);) {
+      count +=
+          line.find("memfd:ringps-values") != std::string::npos && line.find(" r--s ") != std::string::npos ? 1 : 0;
+    }
+    return count;
+  };
+  REQUIRE(borrowed_maps() == 0);
+  const bool of_values = GENERATE(true, false);
+  const Queues queues = of_values ? bulk_queues(1U << 20U) : control_queues;
+  zmq::context_t context = make_context();
+  const std::string endpoint = "ipc://@" + own_name() + "-zmq";
+  RouterSocket router(context, queues);
+  REQUIRE(router.bind(endpoint).ok());
+  {
+    DealerSocket dealer(context, endpoint, queues);
+    dealer.send({{"test", Role::worker, "worker0", Incarnation{1}, {}, {}}, GetView{}, {}});
+    EventLoop loop;
+    loop.add(dealer, [&] { dealer.flush(); });
+    Route route;
+    next(router, [&](Message& message) {
+      loop.wait_until(now());
+      return router.receive(route, message, none_expected);
+    });
+    CHECK(borrowed_maps() == (of_values ? 1 : 0));
+  }
+  router.collect_lent();  // notices
+  router.collect_lent();  // lets go
+  CHECK(borrowed_maps() == 0);
+}
+
 TEST_CASE("a payload that is said to lie in memory that nobody shares is refused") {
   share();
   zmq::context_t context = make_context();
   const std::string endpoint = "ipc://@" + own_name() + "-zmq";
-  RouterSocket router(context, control_queues);
+  RouterSocket router(context, bulk_queues(1U << 20U));
   REQUIRE(router.bind(endpoint).ok());
   zmq::socket_t foreign(context, zmq::socket_type::dealer);
   foreign.set(zmq::sockopt::linger, 0);

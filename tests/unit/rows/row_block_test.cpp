@@ -195,6 +195,16 @@ class Twin {
   std::vector<std::uint32_t> places_;
 };
 
+/// A gradient of 1 for each of the first so many ids, of width 1.
+Push first_rows(std::uint64_t count) {
+  Push push;
+  for (std::uint64_t id = 0; id < count; ++id) {
+    push.ids.push_back(id);
+    push.values.push_back(1.0F);
+  }
+  return push;
+}
+
 std::vector<Push> random_pushes(std::uint64_t iteration, std::uint32_t width) {
   const KeyedRandom random(3, "pushes", iteration);
   std::vector<Push> pushes(1 + random.below(0, 3));
@@ -260,12 +270,7 @@ TEST_CASE("a snapshot of rows stays as it was when the block goes on, and an ima
 
 TEST_CASE("expired rows give their memory back") {
   Twin twin(1, OptimizerKind::sgd, 2);
-  Push all;
-  for (std::uint64_t id = 0; id < 30; ++id) {
-    all.ids.push_back(id);
-    all.values.push_back(1.0F);
-  }
-  twin.step({all});
+  twin.step({first_rows(30)});
   CHECK(twin.block().size() == 30);
   for (int i = 0; i < 5; ++i) {
     twin.step({});
@@ -276,12 +281,7 @@ TEST_CASE("expired rows give their memory back") {
 
 TEST_CASE("where rows were is taken over for the same list, and looked up for another one of the same length") {
   Twin twin(1, OptimizerKind::sgd, 0);
-  Push all;
-  for (std::uint64_t id = 0; id < 30; ++id) {
-    all.ids.push_back(id);
-    all.values.push_back(1.0F);
-  }
-  twin.step({all});
+  twin.step({first_rows(30)});
   const auto look_up = [&](const Push& ask, std::span<const std::uint32_t> before) {
     const auto bytes = list_of(ask, 0);
     std::vector<std::uint32_t> places(ask.ids.size());
