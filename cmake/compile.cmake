@@ -10,6 +10,9 @@ target_compile_options(ringps_flags INTERFACE -Wall -Wextra -Wpedantic -Wconvers
   $<$<BOOL:${RINGPS_WERROR}>:-Werror> $<$<BOOL:${RINGPS_ISA}>:-march=${RINGPS_ISA}>)
 # GCC 12 takes strings in aggregates that a constructor's exception would leave half-built for uninitialized ones.
 target_compile_options(ringps_flags INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
+# Where sources are compiled together (CMAKE_UNITY_BUILD), GCC takes each for a header, which would name no local types.
+target_compile_options(ringps_flags INTERFACE
+  $<$<AND:$<CXX_COMPILER_ID:GNU>,$<BOOL:${CMAKE_UNITY_BUILD}>>:-Wno-subobject-linkage>)
 target_include_directories(ringps_flags INTERFACE ${PROJECT_SOURCE_DIR})
 
 if(RINGPS_SANITIZE)

@@ -8,7 +8,7 @@ namespace ringps {
 namespace {
 
 /// Ends the parse from within the library's callback.
-struct Refused {
+struct RefusedJson {
   std::string why;
 };
 
@@ -20,14 +20,14 @@ class StrictRules {
   bool operator()(int depth, nlohmann::json::parse_event_t event, const nlohmann::json& parsed) {
     using Event = nlohmann::json::parse_event_t;
     if (static_cast<std::size_t>(depth) > nesting_max_) {
-      throw Refused{"is nested deeper than " + std::to_string(nesting_max_) + " levels"};
+      throw RefusedJson{"is nested deeper than " + std::to_string(nesting_max_) + " levels"};
     }
     if (event == Event::object_start) {
       keys_.emplace_back();
     } else if (event == Event::object_end) {
       keys_.pop_back();
     } else if (event == Event::key && !keys_.back().insert(parsed.get<std::string>()).second) {
-      throw Refused{"has the key " + parsed.dump() + " twice in one object"};
+      throw RefusedJson{"has the key " + parsed.dump() + " twice in one object"};
     }
     return true;
   }
@@ -43,7 +43,7 @@ Result<nlohmann::json> parse_json(std::string_view text, std::size_t nesting_max
   try {
     StrictRules rules(nesting_max);
     return nlohmann::json::parse(text.begin(), text.end(), std::ref(rules));
-  } catch (const Refused& refused) {
+  } catch (const RefusedJson& refused) {
     return Error{"the JSON " + refused.why};
   } catch (const nlohmann::json::exception& error) {
     return Error{std::string("is not valid JSON: ") + error.what()};

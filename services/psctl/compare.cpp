@@ -36,7 +36,8 @@ Result<LoadedWeights> load_weights(const std::filesystem::path& folder) {
   return LoadedWeights{std::move(table), std::move(*blocks)};
 }
 
-std::optional<FirstDifference> first_difference(const TableSpec& table, const RowImage& left, const RowImage& right) {
+std::optional<FirstDifference> first_different_row(const TableSpec& table, const RowImage& left,
+                                                   const RowImage& right) {
   const auto name = [&](std::uint64_t id) { return fmt::format("row {} of {}", id, table.name); };
   const float missing = std::numeric_limits<float>::quiet_NaN();
   for (std::size_t row = 0; row < std::max(left.ids.size(), right.ids.size()); ++row) {
@@ -84,7 +85,7 @@ Result<std::optional<FirstDifference>> first_difference(const std::filesystem::p
     const auto& place = ours->table[BlockId{b}];
     if (ours->table.is_rows(BlockId{b})) {
       const TableSpec& table = ours->table.tables()[ours->table.table_of(BlockId{b})];
-      if (auto difference = first_difference(table, *ours->blocks[b].rows, *theirs->blocks[b].rows)) {
+      if (auto difference = first_different_row(table, *ours->blocks[b].rows, *theirs->blocks[b].rows)) {
         return difference;
       }
     }

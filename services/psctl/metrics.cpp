@@ -17,10 +17,10 @@ namespace {
 constexpr std::uint64_t metrics_bytes_max = std::uint64_t{4} << 30U;
 
 /// Of each life of a worker; a later record says all that an earlier one did.
-using Life = std::pair<std::string, std::uint64_t>;
+using WorkerLife = std::pair<std::string, std::uint64_t>;
 struct ByLife {
-  std::map<Life, std::vector<std::uint64_t>> staleness;
-  std::map<Life, Traffic> traffic;
+  std::map<WorkerLife, std::vector<std::uint64_t>> staleness;
+  std::map<WorkerLife, Traffic> traffic;
 };
 
 void parse_line(std::string_view line, Metrics& metrics, ByLife& lives) {

@@ -52,7 +52,7 @@ void CoordinatorProcess::on_message(const Route& from, Message message) {
   world_.witness(&Checker::before_coordinator_step, now, &message);
   Coordinator::Effects effects;
   core_.on_message(now, from, message, effects);
-  carry_out(std::move(effects));
+  carry_out(effects);
 }
 
 void CoordinatorProcess::on_tick() {
@@ -60,7 +60,7 @@ void CoordinatorProcess::on_tick() {
   world_.witness(&Checker::before_coordinator_step, now, nullptr);
   Coordinator::Effects effects;
   core_.on_tick(now, effects);
-  carry_out(std::move(effects));
+  carry_out(effects);
 }
 
 std::string CoordinatorProcess::waiting_for() const {
@@ -68,7 +68,7 @@ std::string CoordinatorProcess::waiting_for() const {
          std::to_string(core_.view().epoch.value) + ", committed " + std::to_string(core_.committed().value);
 }
 
-void CoordinatorProcess::carry_out(Coordinator::Effects effects) {
+void CoordinatorProcess::carry_out(const Coordinator::Effects& effects) {
   for (const auto& effect : effects) {
     world_.before_effect(host_);
     std::visit([&](const auto& each) { carry_out(each); }, effect);
@@ -106,7 +106,7 @@ void CoordinatorProcess::carry_out(const Coordinator::CommitCheckpoint& commit) 
     world_.before_effect(host_);  // the rename is done, and nobody knows
     Coordinator::Effects effects;
     core_.on_checkpoint_committed(world_.local_time(host_), commit.iteration, commit.restore_epoch, folder, effects);
-    carry_out(std::move(effects));
+    carry_out(effects);
   });
 }
 

@@ -21,7 +21,7 @@ class CoordinatorProcess : public Process {
 
  private:
   std::optional<Coordinator::Recovered> recover() const;
-  void carry_out(Coordinator::Effects effects);
+  void carry_out(const Coordinator::Effects& effects);
   void carry_out(const Coordinator::Send& send);
   void carry_out(const Coordinator::Publish& publish);
   void carry_out(const Coordinator::PersistView& persist);

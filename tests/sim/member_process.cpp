@@ -15,7 +15,7 @@ MemberProcess::MemberProcess(World& world, Host& host, std::string endpoint)
 void MemberProcess::start() {
   Member::Effects effects;
   member_.on_start(now(), effects);
-  carry_out(std::move(effects));
+  carry_out(effects);
 }
 
 void MemberProcess::on_message(const Route& from, Message message) {
@@ -26,14 +26,14 @@ void MemberProcess::on_message(const Route& from, Message message) {
   }
   Member::Effects effects;
   member_.on_message(now(), message, effects);
-  carry_out(std::move(effects));
+  carry_out(effects);
 }
 
 void MemberProcess::on_tick() {
   ++turns_;
   Member::Effects effects;
   member_.on_tick(now(), {turns_, iteration(), lineage(), waiting_for(), 0}, effects);
-  carry_out(std::move(effects));
+  carry_out(effects);
   on_data_tick();
 }
 
@@ -41,7 +41,7 @@ void MemberProcess::tell(Body body) {
   through_mailbox([this, body = std::move(body)] {
     Member::Effects effects;
     member_.tell(now(), body, effects);
-    carry_out(std::move(effects));
+    carry_out(effects);
   });
 }
 
@@ -49,7 +49,7 @@ void MemberProcess::send(Body body) {
   through_mailbox([this, body = std::move(body)] {
     Member::Effects effects;
     member_.send(body, effects);
-    carry_out(std::move(effects));
+    carry_out(effects);
   });
 }
 
@@ -59,7 +59,7 @@ void MemberProcess::through_mailbox(std::function<void()> step) {
   world_.after(host_, mailbox_free_ - world_.now(), std::move(step));
 }
 
-void MemberProcess::carry_out(Member::Effects effects) {
+void MemberProcess::carry_out(const Member::Effects& effects) {
   for (const auto& effect : effects) {
     world_.before_effect(host_);
     std::visit([&](const auto& each) { carry_out(each); }, effect);

@@ -38,7 +38,7 @@ class MemberProcess : public Process {
   Host& host_;
 
  private:
-  void carry_out(Member::Effects effects);
+  void carry_out(const Member::Effects& effects);
   void carry_out(const Member::Send& send);
   void carry_out(const Member::Subscribe& subscribe);
   void carry_out(const Member::Adopt& adopt);

@@ -19,14 +19,14 @@ void ServerProcess::on_view(const View& view) {
   Shard::Effects effects;
   shard_.on_view(now(), view, effects);
   world_.witness(&Checker::on_adopted, host_, view);
-  carry_out(std::move(effects));
+  carry_out(effects);
 }
 
 void ServerProcess::on_heard(const HeartbeatAnswer& answer) {
   if (answer.next_checkpoint.value != 0) {
     Shard::Effects effects;
     shard_.on_checkpoint_begin(now(), answer.next_checkpoint, answer.restore_epoch, effects);
-    carry_out(std::move(effects));
+    carry_out(effects);
   }
 }
 
@@ -36,20 +36,20 @@ void ServerProcess::on_data(const Route& from, Message message) {
   Shard::Effects effects;
   shard_.on_message(now(), from, message, effects);
   world_.witness(&Checker::after_shard_message, host_, message, shard_, effects);
-  carry_out(std::move(effects));
+  carry_out(effects);
 }
 
 void ServerProcess::on_data_tick() {
   Shard::Effects effects;
   shard_.on_tick(now(), effects);
-  carry_out(std::move(effects));
+  carry_out(effects);
 }
 
 void ServerProcess::on_disconnected(const std::string& server, Incarnation incarnation) {
   send(Suspect{{server}, incarnation});
 }
 
-void ServerProcess::carry_out(Shard::Effects effects) {
+void ServerProcess::carry_out(const Shard::Effects& effects) {
   world_.witness(&Checker::on_shard_step, host_, shard_);
   for (const auto& effect : effects) {
     world_.before_effect(host_);
@@ -80,7 +80,7 @@ void ServerProcess::carry_out(const Shard::RestoreBlocks& restore) {
       Shard::Effects effects;
       shard_.on_restore_failed(restore.restore.epoch, "there is no checkpoint '" + restore.restore.checkpoint + "'",
                                effects);
-      carry_out(std::move(effects));
+      carry_out(effects);
       return;
     }
     std::vector<BlockState> states;
@@ -99,7 +99,7 @@ void ServerProcess::carry_out(const Shard::RestoreBlocks& restore) {
     }
     Shard::Effects effects;
     shard_.on_restored(now(), restore.restore.epoch, std::move(states), effects);
-    carry_out(std::move(effects));
+    carry_out(effects);
   });
 }
 

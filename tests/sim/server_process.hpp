@@ -25,7 +25,7 @@ class ServerProcess : public MemberProcess {
   Epoch lineage() const override { return shard_.restore_epoch(); }
 
  private:
-  void carry_out(Shard::Effects effects);
+  void carry_out(const Shard::Effects& effects);
   void carry_out(const Shard::Reply& reply);
   void carry_out(const Shard::ToServer& order);
   void carry_out(const Shard::FetchView&) { send(GetView{}); }

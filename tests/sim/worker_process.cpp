@@ -17,7 +17,7 @@ void WorkerProcess::on_view(const View& view) {
   ClientCore::Effects effects;
   client_.on_view(now(), view, effects);
   world_.witness(&Checker::on_adopted, host_, client_.view());
-  carry_out(std::move(effects));
+  carry_out(effects);
   report();
 }
 
@@ -27,19 +27,19 @@ void WorkerProcess::on_data(const Route&, Message message) {
   client_.on_message(now(), message, effects);
   world_.witness(&Checker::after_client_message, host_, message, before, effects);
   world_.witness(&Checker::on_adopted, host_, client_.view());
-  carry_out(std::move(effects));
+  carry_out(effects);
 }
 
 void WorkerProcess::on_data_tick() {
   ClientCore::Effects effects;
   client_.on_tick(now(), effects);
-  carry_out(std::move(effects));
+  carry_out(effects);
   if (now() >= next_report_) {
     report();
   }
 }
 
-void WorkerProcess::carry_out(ClientCore::Effects effects) {
+void WorkerProcess::carry_out(const ClientCore::Effects& effects) {
   for (const auto& effect : effects) {
     world_.before_effect(host_);
     std::visit([&](const auto& each) { carry_out(each); }, effect);
@@ -83,7 +83,7 @@ void WorkerProcess::compute() {
     }
     ClientCore::Effects effects;
     client_.choose(now(), *choice, std::move(ids), effects);
-    carry_out(std::move(effects));  // and comes here again
+    carry_out(effects);  // and comes here again
     return;
   }
   const auto task = client_.next_task();
@@ -114,7 +114,7 @@ void WorkerProcess::compute() {
       violated("7 (an answer is within the bound)",
                host_.name + " has computed from weights that lack more iterations of a slice than the bound allows");
     }
-    carry_out(std::move(effects));
+    carry_out(effects);
   });
 }
 

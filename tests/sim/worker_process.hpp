@@ -25,7 +25,7 @@ class WorkerProcess : public MemberProcess {
   Epoch lineage() const override { return client_.view().restore.epoch; }
 
  private:
-  void carry_out(ClientCore::Effects effects);
+  void carry_out(const ClientCore::Effects& effects);
   void carry_out(const ClientCore::Send& order);
   void carry_out(const ClientCore::Reached& reached);
   void carry_out(const ClientCore::GiveUp& give_up);

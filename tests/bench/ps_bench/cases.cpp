@@ -22,7 +22,7 @@ namespace {
 using nlohmann::json;
 using Readings = Result<std::vector<Reading>>;
 
-constexpr std::size_t mib = 1U << 20U;
+constexpr std::size_t mib_bytes = 1U << 20U;
 constexpr std::size_t small_floats = 785;
 /// About what a header of PushPull and one of Values take: the yardstick of small models sends as many bytes.
 constexpr std::size_t header_bytes = 64;
@@ -191,7 +191,7 @@ class Maker {
     const std::string name = fmt::format("in one process/{} MiB/cores and codec", bulk.size_mib);
     add(name, {bulk.name()},
         [=, iterations = iterations_for(static_cast<double>(bulk.size_mib), 1, 1000)](const Round& round) -> Readings {
-          const auto result = run_in_process({bulk.size_mib * mib / sizeof(float), true, iterations});
+          const auto result = run_in_process({bulk.size_mib * mib_bytes / sizeof(float), true, iterations});
           if (!result) {
             return result.failure();
           }
@@ -206,8 +206,8 @@ class Maker {
       return;
     }
     const std::uint64_t iterations = iterations_for(static_cast<double>(bulk.size_mib), bulk.workers, 1000);
-    const ClusterCase wanted = cluster(bulk.size_mib * mib / sizeof(float), bulk.servers, bulk.workers, bulk.replicas,
-                                       bulk.transport, iterations);
+    const ClusterCase wanted = cluster(bulk.size_mib * mib_bytes / sizeof(float), bulk.servers, bulk.workers,
+                                       bulk.replicas, bulk.transport, iterations);
     std::string beside = "raw echo";
     Target target = at_least(bulk.workers == 1 ? 0.85 : 0.8);
     if (bulk.replicas > 1) {
@@ -221,11 +221,11 @@ class Maker {
     add(bulk.name(), echoes ? std::vector<std::string>{} : std::vector{beside}, [=](const Round& round) -> Readings {
       double yardstick = 0;
       if (echoes) {
-        const auto echo = run_echo({bulk.transport, bulk.workers, mib, bulk.size_mib, iterations}, round.scratch);
+        const auto echo = run_echo({bulk.transport, bulk.workers, mib_bytes, bulk.size_mib, iterations}, round.scratch);
         if (!echo) {
           return echo.failure();
         }
-        yardstick = 2.0 * static_cast<double>(bulk.size_mib * mib) * rate_of(*echo);
+        yardstick = 2.0 * static_cast<double>(bulk.size_mib * mib_bytes) * rate_of(*echo);
       } else {
         yardstick = round.values.at(beside);
       }
@@ -234,7 +234,7 @@ class Maker {
         return result.failure();
       }
       const double bytes = 2.0 * static_cast<double>(result->floats * sizeof(float));
-      const double all_mib = bytes * static_cast<double>(iterations * bulk.workers) / mib;
+      const double all_mib = bytes * static_cast<double>(iterations * bulk.workers) / mib_bytes;
       json details{{"mib", bulk.size_mib},
                    {"servers", bulk.servers},
                    {"workers", bulk.workers},
@@ -312,7 +312,7 @@ class Maker {
     const std::string name = fmt::format("checkpoint/{} MiB", size_mib);
     const std::uint64_t interval = scope_.brief ? 40 : 16;
     const ClusterCase wanted =
-        cluster(size_mib * mib / sizeof(float), 1, 1, 1, "ipc", 4 * interval,
+        cluster(size_mib * mib_bytes / sizeof(float), 1, 1, 1, "ipc", 4 * interval,
                 {fmt::format("checkpoint.interval={}", interval), "checkpoint.keep=1000", "checkpoint.min_gap_ms=0"});
     add(name, {}, [=](const Round& round) -> Readings {
       const auto result = run_cluster(wanted, round.scratch);
@@ -406,8 +406,8 @@ class Maker {
       }
       const std::string name = fmt::format("memory/{} MiB/{}x{}/replicas {}/{}", at.size_mib, at.servers, at.workers,
                                            at.replicas, at.optimizer);
-      const ClusterCase wanted = cluster(at.size_mib * mib / sizeof(float), at.servers, at.workers, at.replicas, "ipc",
-                                         10, {"train.optimizer.kind=" + at.optimizer});
+      const ClusterCase wanted = cluster(at.size_mib * mib_bytes / sizeof(float), at.servers, at.workers, at.replicas,
+                                         "ipc", 10, {"train.optimizer.kind=" + at.optimizer});
       add(name, {}, [=](const Round& round) -> Readings {
         const auto result = run_cluster(wanted, round.scratch);
         if (!result) {
@@ -436,7 +436,7 @@ class Maker {
     for (const std::size_t size_mib : {scope_.largest_mib, largest}) {
       const double growth = static_cast<double>(size_mib) / static_cast<double>(scope_.largest_mib);
       const std::string name = fmt::format("large/{} MiB over 4 servers", size_mib);
-      ClusterCase wanted = cluster(size_mib * mib / sizeof(float), 4, 1, 1, "ipc", scope_.brief ? 6 : 3);
+      ClusterCase wanted = cluster(size_mib * mib_bytes / sizeof(float), 4, 1, 1, "ipc", scope_.brief ? 6 : 3);
       add(name, before.empty() ? std::vector<std::string>{} : std::vector{before}, [=](const Round& round) -> Readings {
         const auto result = run_cluster(wanted, round.scratch);
         if (!result) {
@@ -505,7 +505,7 @@ class Maker {
         point_before = at;
       }
     };
-    const std::size_t usual = mib / sizeof(float);
+    const std::size_t usual = mib_bytes / sizeof(float);
     const std::uint64_t iterations = scope_.brief ? 30 : 300;
     const auto blocks_of = [](std::size_t elements) { return fmt::format("cluster.block_elements={}", elements); };
     axis("KiB", {16, 64, 256, 1024, 4096, 16384, 65536, 262144}, [&](std::size_t kib) {

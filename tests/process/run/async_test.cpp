@@ -43,7 +43,7 @@ void check_all_is_there(const Bench& bench, const std::string& name, std::uint64
   }
 }
 
-const std::vector<std::string> faults = {
+const std::vector<std::string> with_faults = {
     "cluster.servers=3",      "cluster.workers=4",
     "train.slices=4",         "train.iterations=400",
     "checkpoint.interval=50", "faults=[{at_iteration: 100, kill: server1}, {at_iteration: 200, kill: worker2}]"};
@@ -58,7 +58,7 @@ void check_nothing_lost(const Run& run) {
 }
 
 std::vector<std::string> with(std::vector<std::string> more) {
-  more.insert(more.end(), faults.begin(), faults.end());
+  more.insert(more.end(), with_faults.begin(), with_faults.end());
   return more;
 }
 
@@ -82,11 +82,13 @@ TEST_CASE("with bounded staleness and two replicas nothing is lost, doubled or r
 
 TEST_CASE("rows of tables have every contribution as well when members are killed, and find the truth") {
   const Bench bench;
-  const Run run(bench, "run", std::filesystem::path(RINGPS_SOURCE_DIR) / "configs" / "ratings.yaml",
-                {"train.consistency=ssp", "train.staleness=2", "cluster.servers=3", "cluster.workers=4",
-                 "train.iterations=2000", "tables.expire_after=500", "checkpoint.interval=100", "output.curve=false",
-                 "faults=[{at_iteration: 400, kill: server1}, {at_iteration: 700, kill: worker2}, "
-                 "{at_iteration: 1000, add: server}, {at_iteration: 1300, drain: server0}]"});
+  const std::string faults =
+      "faults=[{at_iteration: 400, kill: server1}, {at_iteration: 700, kill: worker2}, "
+      "{at_iteration: 1000, add: server}, {at_iteration: 1300, drain: server0}]";
+  const Run run(
+      bench, "run", configs_folder / "ratings.yaml",
+      {"train.consistency=ssp", "train.staleness=2", "cluster.servers=3", "cluster.workers=4", "train.iterations=2000",
+       "tables.expire_after=500", "checkpoint.interval=100", "output.curve=false", faults});
   INFO(run.output);
   REQUIRE(run.exit == ProcessExit{false, 0});
   check_all_is_there(bench, "run", 2000);
@@ -100,7 +102,7 @@ TEST_CASE("rows of tables have every contribution as well when members are kille
 
 TEST_CASE("an asynchronous run over tables goes on from a synchronous one's checkpoint, on other servers") {
   const Bench bench;
-  const auto config = std::filesystem::path(RINGPS_SOURCE_DIR) / "configs" / "ratings.yaml";
+  const auto config = configs_folder / "ratings.yaml";
   const Run first(
       bench, "first", config,
       {"train.iterations=200", "data.train_samples=20000", "train.optimizer.kind=sgd", "output.curve=false"});

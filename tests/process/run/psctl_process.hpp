@@ -15,6 +15,9 @@
 
 namespace ringps {
 
+/// The configurations that come with ringps.
+inline const std::filesystem::path configs_folder = std::filesystem::path(RINGPS_SOURCE_DIR) / "configs";
+
 /// A folder for runs, whose sockets lie in it too. At its end nothing of the runs may be alive or left over.
 class Bench {
  public:

@@ -26,7 +26,7 @@ const std::string& hash_by_sockets() {
   return hash;
 }
 
-void check_same_weights(std::vector<std::string> overrides) {
+void check_as_by_sockets(std::vector<std::string> overrides) {
   const std::string& expected = hash_by_sockets();
   const Bench bench;
   const Run run(bench, "run", large_model(std::move(overrides)));
@@ -50,21 +50,22 @@ TEST_CASE("values in shared memory give the same weights as values that are sent
   const auto [servers, workers, transport] =
       GENERATE(table<std::string, std::string, std::string>({{"1", "1", "auto"}, {"3", "2", "ipc"}}));
   CAPTURE(servers, workers, transport);
-  check_same_weights({"cluster.servers=" + servers, "cluster.workers=" + workers, "cluster.transport=" + transport});
+  check_as_by_sockets({"cluster.servers=" + servers, "cluster.workers=" + workers, "cluster.transport=" + transport});
 }
 
 TEST_CASE("servers and workers that are killed while others read their values change nothing") {
   const std::string replicas = GENERATE("1", "2");
   CAPTURE(replicas);
-  check_same_weights({"cluster.replicas=" + replicas,
-                      "faults=[{at_iteration: 11, kill: worker0}, {at_iteration: 23, kill: server1}, {at_iteration: "
-                      "35, kill: worker1}, {at_iteration: 44, kill: server2}]"});
+  check_as_by_sockets({"cluster.replicas=" + replicas,
+                       "faults=[{at_iteration: 11, kill: worker0}, {at_iteration: 23, kill: server1}, {at_iteration: "
+                       "35, kill: worker1}, {at_iteration: 44, kill: server2}]"});
 }
 
 TEST_CASE("servers that come and go change nothing where values are in shared memory") {
-  check_same_weights({"cluster.replicas=2",
-                      "faults=[{at_iteration: 10, add: server}, {at_iteration: 20, drain: server0}, {at_iteration: 30, "
-                      "add: worker}]"});
+  check_as_by_sockets(
+      {"cluster.replicas=2",
+       "faults=[{at_iteration: 10, add: server}, {at_iteration: 20, drain: server0}, {at_iteration: 30, "
+       "add: worker}]"});
 }
 
 TEST_CASE("processes of one host read each other's values, unless they are told not to") {

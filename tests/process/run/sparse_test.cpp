@@ -10,8 +10,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path configs = fs::path(RINGPS_SOURCE_DIR) / "configs";
-
 bool has_a9a() {
   const char* folder = std::getenv("RINGPS_DATA");
   if (folder != nullptr && fs::exists(fs::path(folder) / "a9a" / "a9a")) {
@@ -31,7 +29,7 @@ TEST_CASE("a synchronous run comes to the optimum of a9a, with and without fault
        {"[]", "1", "3"}}));
   CAPTURE(faults, workers, slices);
   const Bench bench;
-  const Run run(bench, "run", configs / "a9a.yaml",
+  const Run run(bench, "run", configs_folder / "a9a.yaml",
                 {"faults=" + faults, "cluster.workers=" + workers, "train.slices=" + slices, "output.curve=false"});
   INFO(run.output);
   REQUIRE(run.exit == ProcessExit{false, 0});
@@ -51,7 +49,7 @@ TEST_CASE("five passes over a9a predict its test set, and a killed server and wo
       GENERATE("{kind: ftrl, learning_rate: 0.3, beta: 1}", "{kind: adagrad, learning_rate: 0.1}");
   CAPTURE(optimizer);
   const Bench bench;
-  const Run run(bench, "run", configs / "a9a_ftrl.yaml", {"train.optimizer=" + optimizer, "output.curve=false"});
+  const Run run(bench, "run", configs_folder / "a9a_ftrl.yaml", {"train.optimizer=" + optimizer, "output.curve=false"});
   INFO(run.output);
   REQUIRE(run.exit == ProcessExit{false, 0});
   CHECK(run.results["faults"].size() >= 2);

@@ -9,15 +9,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path configs = fs::path(RINGPS_SOURCE_DIR) / "configs";
-
 TEST_CASE(
     "the factors of ratings are found down to their noise, with the same bits when servers and workers come and go") {
   const Bench bench;
-  const Run run(bench, "run", configs / "ratings.yaml",
-                {"cluster.servers=3", "tables.expire_after=1000", "output.curve=false", "verify.fault_free=true",
-                 "faults=[{at_iteration: 500, kill: server1}, {at_iteration: 1000, kill: worker0}, "
-                 "{at_iteration: 1500, add: server}, {at_iteration: 2200, drain: server0}]"});
+  const std::string faults =
+      "faults=[{at_iteration: 500, kill: server1}, {at_iteration: 1000, kill: worker0}, "
+      "{at_iteration: 1500, add: server}, {at_iteration: 2200, drain: server0}]";
+  const Run run(
+      bench, "run", configs_folder / "ratings.yaml",
+      {"cluster.servers=3", "tables.expire_after=1000", "output.curve=false", "verify.fault_free=true", faults});
   INFO(run.output);
   REQUIRE(run.exit == ProcessExit{false, 0});
   CHECK(run.results["equals_fault_free"] == true);
@@ -33,14 +33,14 @@ TEST_CASE("a run over tables goes on from a checkpoint on other servers to the s
   const Bench bench;
   const std::vector<std::string> smaller{"train.iterations=600", "checkpoint.interval=200", "checkpoint.wait=true",
                                          "output.curve=false", "data.train_samples=20000"};
-  const Run whole(bench, "whole", configs / "ratings.yaml", smaller);
+  const Run whole(bench, "whole", configs_folder / "ratings.yaml", smaller);
   INFO(whole.output);
   REQUIRE(whole.exit == ProcessExit{false, 0});
   std::vector<std::string> resumed = smaller;
   resumed.emplace_back("cluster.servers=4");
   resumed.emplace_back("cluster.replicas=1");
   resumed.push_back("checkpoint.resume=" + (bench / "whole" / "checkpoints" / "iteration-0000000400").string());
-  const Run again(bench, "again", configs / "ratings.yaml", resumed);
+  const Run again(bench, "again", configs_folder / "ratings.yaml", resumed);
   INFO(again.output);
   REQUIRE(again.exit == ProcessExit{false, 0});
   CHECK(again.hash() == whole.hash());
@@ -51,7 +51,7 @@ TEST_CASE("a run over tables goes on from a checkpoint on other servers to the s
 
 TEST_CASE("a server that would hold more rows than it may ends the run, and says what to do") {
   const Bench bench;
-  const Run run(bench, "run", configs / "ratings.yaml",
+  const Run run(bench, "run", configs_folder / "ratings.yaml",
                 {"tables.rows_per_server=100", "train.iterations=50", "output.curve=false"});
   INFO(run.output);
   CHECK(run.exit == ProcessExit{false, 1});
@@ -60,7 +60,7 @@ TEST_CASE("a server that would hold more rows than it may ends the run, and says
 
 TEST_CASE("a factorisation machine learns clicks better than their mean does") {
   const Bench bench;
-  const Run run(bench, "run", configs / "clicks.yaml",
+  const Run run(bench, "run", configs_folder / "clicks.yaml",
                 {"data.features=2000", "model.factors=0", "data.train_samples=50000", "data.test_samples=5000",
                  "train.iterations=800", "evaluate.samples=0", "cluster.replicas=1", "output.curve=false"});
   INFO(run.output);

@@ -7,10 +7,10 @@ namespace ringps {
 
 namespace {
 
-const std::filesystem::path folder = std::filesystem::path(RINGPS_SOURCE_DIR) / "configs";
+const std::filesystem::path configs_folder = std::filesystem::path(RINGPS_SOURCE_DIR) / "configs";
 
 Config file(const std::string& name, const Overrides& overrides = {}) {
-  const auto config = load_config(folder / name, overrides);
+  const auto config = load_config(configs_folder / name, overrides);
   INFO((config.ok() ? "" : config.error()));
   REQUIRE(config.ok());
   return *config;
@@ -20,11 +20,11 @@ Config file(const std::string& name, const Overrides& overrides = {}) {
 
 TEST_CASE("every file in configs loads, and no two have the same name") {
   std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(configs_folder)) {
     if (entry.is_regular_file()) {
       INFO(entry.path());
       CHECK(entry.path().extension() == ".yaml");
-      names.push_back(file(std::filesystem::relative(entry.path(), folder)).name);
+      names.push_back(file(std::filesystem::relative(entry.path(), configs_folder)).name);
     }
   }
   CHECK(names.size() >= 8);

@@ -11,7 +11,7 @@ namespace {
 using RowIds = std::vector<std::vector<std::uint64_t>>;
 
 /// Two elements of a tensor, and a table of two buckets, on one server.
-JobSpec job_with_table(std::uint64_t staleness, bool with_tensor) {
+JobSpec async_job_of(std::uint64_t staleness, bool with_tensor) {
   JobSpec job = small_job();
   job.tensors.clear();
   if (with_tensor) {
@@ -32,7 +32,7 @@ JobSpec job_with_table(std::uint64_t staleness, bool with_tensor) {
 class AsyncRowsTest {
  public:
   explicit AsyncRowsTest(bool with_tensor, std::uint64_t staleness = 1)
-      : job(job_with_table(staleness, with_tensor)), client(job, {"worker0"}, Incarnation{1}) {}
+      : job(async_job_of(staleness, with_tensor)), client(job, {"worker0"}, Incarnation{1}) {}
 
   void view(std::uint64_t epoch, std::uint32_t servers, std::uint32_t workers) {
     View next = make_view(job, epoch, servers, workers);

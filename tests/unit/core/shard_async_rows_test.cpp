@@ -6,16 +6,12 @@
 namespace ringps {
 namespace {
 
-JobSpec async_job(Consistency consistency, std::uint64_t staleness = 0, std::uint32_t expire_after = 0) {
+JobSpec async_job_with_table(Consistency consistency, std::uint64_t staleness = 0, std::uint32_t expire_after = 0) {
   JobSpec job = job_with_table();
   job.consistency = consistency;
   job.staleness = staleness;
   job.tables[0].expire_after = expire_after;
   return job;
-}
-
-std::vector<Iteration> clocks(std::uint64_t a, std::uint64_t b) {
-  return {Iteration{a}, Iteration{b}};
 }
 
 /// The clocks in a block of rows.
@@ -36,7 +32,7 @@ const RowBlock& rows_of(const Shard& shard) {
 }  // namespace
 
 TEST_CASE("a contribution to rows is applied and acknowledged when it comes, and once") {
-  RowsTest t(async_job(Consistency::asp));
+  RowsTest t(async_job_with_table(Consistency::asp));
   t.say(t.push_rows(1, 1, t.list({7, 7}, {1, 2, 1, 2})));
   CHECK(t.reply<Ack>().iteration == Iteration{1});
   CHECK(clocks_of(rows_of(t.shard).clocks(false)) == clocks(0, 1));
@@ -52,7 +48,7 @@ TEST_CASE("a contribution to rows is applied and acknowledged when it comes, and
 }
 
 TEST_CASE("rows are answered once the slice's own contribution is in them, with the newest of all others") {
-  RowsTest t(async_job(Consistency::asp));
+  RowsTest t(async_job_with_table(Consistency::asp));
   t.say(t.pull_rows(1, {7}, 0));
   CHECK(t.replies().empty());
   t.say(t.push_rows(1, 1, t.list({7}, {2, 2})));
@@ -69,7 +65,7 @@ TEST_CASE("rows are answered once the slice's own contribution is in them, with 
 }
 
 TEST_CASE("rows wait for the bound, as weights do") {
-  RowsTest t(async_job(Consistency::ssp, 1));
+  RowsTest t(async_job_with_table(Consistency::ssp, 1));
   t.say(t.push_rows(1, 0, t.list({7}, {2, 2})));
   t.say(t.pull_rows(1, {7}, 0));
   CHECK(t.reply<Values>().clocks == clocks(1, 0));
@@ -82,7 +78,7 @@ TEST_CASE("rows wait for the bound, as weights do") {
 }
 
 TEST_CASE("where no row is asked for there are the clocks all the same") {
-  RowsTest t(async_job(Consistency::ssp, 0));
+  RowsTest t(async_job_with_table(Consistency::ssp, 0));
   t.say(t.push_rows(1, 0, t.list({7}, {2, 2})));
   Message ask = t.pull_rows(0, {}, 0);
   std::get<PullRows>(ask.body).iteration = newest_version;
@@ -95,7 +91,7 @@ TEST_CASE("where no row is asked for there are the clocks all the same") {
 }
 
 TEST_CASE("a block of rows goes into a checkpoint with its clocks, and comes back with them") {
-  JobSpec job = async_job(Consistency::asp, 0, 5);
+  JobSpec job = async_job_with_table(Consistency::asp, 0, 5);
   job.checkpoint.interval = 1;
   RowsTest t(job);
   t.say(t.push(1, 0, 0.0F));
@@ -134,7 +130,7 @@ TEST_CASE("a block of rows goes into a checkpoint with its clocks, and comes bac
 }
 
 TEST_CASE("a row expires when every slice is so many iterations beyond the last that touched it") {
-  RowsTest t(async_job(Consistency::asp, 0, 2));
+  RowsTest t(async_job_with_table(Consistency::asp, 0, 2));
   const auto value = [&](std::uint32_t slice, std::uint64_t iteration) {
     t.say(t.pull_rows(iteration, {7}, slice));
     REQUIRE(t.replies().size() == 1);
@@ -204,8 +200,8 @@ class Pair {
     return answers;
   }
 
-  JobSpec job = async_job(Consistency::asp);
-  RowsTest words{async_job(Consistency::asp)};
+  JobSpec job = async_job_with_table(Consistency::asp);
+  RowsTest words{async_job_with_table(Consistency::asp)};
   std::vector<BlockId> blocks;  ///< of the primary
   std::optional<Shard> primary;
   std::optional<Shard> replica;

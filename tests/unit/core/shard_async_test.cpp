@@ -15,10 +15,6 @@ JobSpec async_job(Consistency consistency, std::uint64_t staleness = 0) {
   return job;
 }
 
-std::vector<Iteration> clocks(std::uint64_t a, std::uint64_t b) {
-  return {Iteration{a}, Iteration{b}};
-}
-
 TEST_CASE("clocks survive their way through floats") {
   std::vector<float> raw(4);
   for (const std::uint64_t value : {0ULL, 1ULL, 16'777'215ULL, 16'777'216ULL, 1'000'000'000'000ULL}) {
@@ -253,7 +249,7 @@ View leave_a_step_behind(Ring& r) {
   r.push(0, 1, 0, 1);
   r.wire.clear();
   REQUIRE(r.block(0).version == Iteration{1});
-  const View next = r.view(2, {0, 1, 2}, {1, 2});
+  View next = r.view(2, {0, 1, 2}, {1, 2});
   r.adopt(1, next);
   r.adopt(2, next);
   return next;

@@ -3,11 +3,17 @@
 
 #include <catch2/catch.hpp>
 #include <optional>
+#include <vector>
 
 #include "libps/core/shard.hpp"
 #include "tests/unit/core/support.hpp"
 
 namespace ringps {
+
+/// Of two workers.
+inline std::vector<Iteration> clocks(std::uint64_t a, std::uint64_t b) {
+  return {Iteration{a}, Iteration{b}};
+}
 
 class ShardTest {
  public:

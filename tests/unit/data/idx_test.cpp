@@ -21,7 +21,7 @@ Result<IdxArray> read(const std::string& bytes, std::size_t dimensions = 3) {
   return read_idx(input, dimensions, "file");
 }
 
-std::string error_of(const std::string& bytes, std::size_t dimensions = 3) {
+std::string idx_error(const std::string& bytes, std::size_t dimensions = 3) {
   const auto array = read(bytes, dimensions);
   REQUIRE_FALSE(array);
   CHECK_THAT(array.error(), StartsWith("file: "));
@@ -57,40 +57,40 @@ TEST_CASE("any array of bytes comes back from its file") {
 
 TEST_CASE("a truncated file is refused wherever it ends") {
   for (std::size_t length = 0; length < two_images.size(); ++length) {
-    CHECK_THAT(error_of(two_images.substr(0, length)), Contains("truncated"));
+    CHECK_THAT(idx_error(two_images.substr(0, length)), Contains("truncated"));
   }
   const std::string packed = gzipped(two_images);
   for (std::size_t length = 0; length < packed.size(); ++length) {
-    error_of(packed.substr(0, length));
+    idx_error(packed.substr(0, length));
   }
-  CHECK_THAT(error_of(packed.substr(0, packed.size() - 1)), Contains("truncated"));
+  CHECK_THAT(idx_error(packed.substr(0, packed.size() - 1)), Contains("truncated"));
 }
 
 TEST_CASE("a wrong magic number is refused and named") {
-  CHECK_THAT(error_of(idx({3}, "abc")), Contains("0x00000801") && Contains("0x00000803") && Contains("3 dimensions"));
-  CHECK_THAT(error_of("PK\x03\x04 not an IDX file"), Contains("magic number is 0x504b0304"));
+  CHECK_THAT(idx_error(idx({3}, "abc")), Contains("0x00000801") && Contains("0x00000803") && Contains("3 dimensions"));
+  CHECK_THAT(idx_error("PK\x03\x04 not an IDX file"), Contains("magic number is 0x504b0304"));
 }
 
 TEST_CASE("anything behind the array is refused") {
-  CHECK_THAT(error_of(two_images + "x"), Contains("more behind the 6 bytes"));
-  CHECK_THAT(error_of(gzipped(two_images + "x")), Contains("more behind the 6 bytes"));
-  CHECK_THAT(error_of(gzipped(two_images) + gzipped("x")), Contains("more behind the 6 bytes"));
-  CHECK_THAT(error_of(gzipped(two_images) + "x"), Contains("not gzip behind the end"));
+  CHECK_THAT(idx_error(two_images + "x"), Contains("more behind the 6 bytes"));
+  CHECK_THAT(idx_error(gzipped(two_images + "x")), Contains("more behind the 6 bytes"));
+  CHECK_THAT(idx_error(gzipped(two_images) + gzipped("x")), Contains("more behind the 6 bytes"));
+  CHECK_THAT(idx_error(gzipped(two_images) + "x"), Contains("not gzip behind the end"));
 }
 
 TEST_CASE("a corrupt gzip file is refused") {
   std::string packed = gzipped(two_images);
   packed[packed.size() - 8] ^= 1;  // the checksum
-  CHECK_THAT(error_of(packed), Contains("corrupt (incorrect data check)"));
+  CHECK_THAT(idx_error(packed), Contains("corrupt (incorrect data check)"));
   packed = gzipped(two_images);
   packed[2] = 9;  // the compression method
-  CHECK_THAT(error_of(packed), Contains("corrupt (unknown compression method)"));
+  CHECK_THAT(idx_error(packed), Contains("corrupt (unknown compression method)"));
 }
 
 TEST_CASE("a header that announces more than the limit is refused, and one that announces too much is not believed") {
-  CHECK_THAT(error_of(idx({0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF}, "")), Contains("limit"));
-  CHECK_THAT(error_of(idx({0, 1, 3}, "x")), Contains("more behind the 0 bytes"));
-  CHECK_THAT(error_of(idx({0x40000000}, "abc"), 1), Contains("announces 1073741824 bytes of values, 3 are there"));
+  CHECK_THAT(idx_error(idx({0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF}, "")), Contains("limit"));
+  CHECK_THAT(idx_error(idx({0, 1, 3}, "x")), Contains("more behind the 0 bytes"));
+  CHECK_THAT(idx_error(idx({0x40000000}, "abc"), 1), Contains("announces 1073741824 bytes of values, 3 are there"));
 }
 
 TEST_CASE("random bytes are read or refused, never worse") {

@@ -28,7 +28,7 @@ SparseSamples samples_of(const std::string& text, const LibsvmOptions& options =
   return std::move(samples).value();
 }
 
-std::string error_of(const std::string& text, const LibsvmOptions& options = {}) {
+std::string libsvm_error(const std::string& text, const LibsvmOptions& options = {}) {
   const auto samples = read(text, options);
   REQUIRE_FALSE(samples);
   return samples.error();
@@ -97,18 +97,18 @@ TEST_CASE("what is wrong is said with file and line") {
       {"+1 1:\x01", "found '1:?'"},
   }));
   CAPTURE(line);
-  CHECK_THAT(error_of("+1 1:1\n\n" + line + "\n+1 x\n"), Catch::StartsWith("data:3: ") && Contains(expected));
+  CHECK_THAT(libsvm_error("+1 1:1\n\n" + line + "\n+1 x\n"), Catch::StartsWith("data:3: ") && Contains(expected));
 }
 
 TEST_CASE("an index above the number of features that was agreed on is refused") {
-  CHECK_THAT(error_of("+1 3:1\n-1 4:1\n", {.features_max = 3}), Catch::StartsWith("data:2: the index in '4:1'"));
+  CHECK_THAT(libsvm_error("+1 3:1\n-1 4:1\n", {.features_max = 3}), Catch::StartsWith("data:2: the index in '4:1'"));
 }
 
 TEST_CASE("a file without samples, and one that ends within its gzip data, are refused") {
-  CHECK(error_of("# nothing\n\n") == "data: there is no sample in it");
-  CHECK(error_of("") == "data: there is no sample in it");
+  CHECK(libsvm_error("# nothing\n\n") == "data: there is no sample in it");
+  CHECK(libsvm_error("") == "data: there is no sample in it");
   const std::string zipped = gzipped("+1 1:1\n-1 2:1\n");
-  CHECK_THAT(error_of(zipped.substr(0, zipped.size() - 6)), Contains("truncated"));
+  CHECK_THAT(libsvm_error(zipped.substr(0, zipped.size() - 6)), Contains("truncated"));
 }
 
 /// Lines of samples, blank ones and, perhaps, one that is wrong.

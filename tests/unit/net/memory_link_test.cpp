@@ -24,6 +24,7 @@
 #include "libps/net/local_socket.hpp"
 #include "libps/net/shared_arena.hpp"
 #include "libps/net/socket.hpp"
+#include "tests/unit/net/support.hpp"
 
 namespace ringps {
 namespace {
@@ -392,8 +393,6 @@ TEST_CASE("a side that cannot map what it is handed says so, and is lent nothing
 }
 
 // ---- by way of sockets ----------------------------------------------------------------------------------------------
-
-const OnMalformed none_expected = [](const std::string& reason) { FAIL(reason); };
 
 /// Receives one message; fails when none comes.
 template <class Receive>

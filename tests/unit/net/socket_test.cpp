@@ -6,11 +6,10 @@
 
 #include "libps/net/clock.hpp"
 #include "libps/net/event_loop.hpp"
+#include "tests/unit/net/support.hpp"
 
 namespace ringps {
 namespace {
-
-const OnMalformed none_expected = [](const std::string& reason) { FAIL(reason); };
 
 /// Sends one message up and returns whether it came within a few seconds.
 bool speaks(DealerSocket& dealer, RouterSocket& router) {

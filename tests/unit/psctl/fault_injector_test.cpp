@@ -1,20 +1,14 @@
 #include "services/psctl/fault_injector.hpp"
 
 #include <catch2/catch.hpp>
-#include <chrono>
 #include <csignal>
 #include <cstring>
 
 #include "libps/config/load.hpp"
+#include "tests/unit/psctl/lives_support.hpp"
 
 namespace ringps {
 namespace {
-
-using std::chrono::milliseconds;
-
-Time at_ms(int ms) {
-  return Time{} + std::chrono::hours(1) + milliseconds(ms);
-}
 
 /// An injector whose hands write down what they do.
 struct Rehearsal {

@@ -2,32 +2,14 @@
 
 #include <catch2/catch.hpp>
 #include <chrono>
-#include <csignal>
 
 #include "libps/config/load.hpp"
+#include "tests/unit/psctl/lives_support.hpp"
 
 namespace ringps {
 namespace {
 
 using std::chrono::milliseconds;
-
-Time at_ms(int ms) {
-  return Time{} + std::chrono::hours(1) + milliseconds(ms);
-}
-
-Life life(Role role, const std::string& id, std::uint64_t started_unix_us) {
-  Life life;
-  life.role = role;
-  life.id = id;
-  life.pid = started_unix_us;
-  life.started_unix_us = started_unix_us;
-  return life;
-}
-
-Life killed(Life life, int died_ms, std::uint64_t died_unix_us) {
-  life.end = Life::End{{true, SIGKILL}, at_ms(died_ms), died_unix_us, false};
-  return life;
-}
 
 /// Ages at the moment of the sample.
 FailureStatus failure(Role role, const std::string& id, std::uint64_t incarnation, double removed_age,

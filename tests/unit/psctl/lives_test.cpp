@@ -1,32 +1,12 @@
 #include "services/psctl/lives.hpp"
 
 #include <catch2/catch.hpp>
-#include <chrono>
-#include <csignal>
 #include <nlohmann/json.hpp>
+
+#include "tests/unit/psctl/lives_support.hpp"
 
 namespace ringps {
 namespace {
-
-using std::chrono::milliseconds;
-
-Time at_ms(int ms) {
-  return Time{} + milliseconds(ms);
-}
-
-Life life(Role role, const std::string& id, std::uint64_t started_unix_us) {
-  Life life;
-  life.role = role;
-  life.id = id;
-  life.pid = started_unix_us;
-  life.started_unix_us = started_unix_us;
-  return life;
-}
-
-Life killed(Life life, int died_ms, std::uint64_t died_unix_us) {
-  life.end = Life::End{{true, SIGKILL}, at_ms(died_ms), died_unix_us, false};
-  return life;
-}
 
 TEST_CASE("two lives of one process are told apart by when they began") {
   const auto first = killed(life(Role::server, "server0", 100), 1000, 200);

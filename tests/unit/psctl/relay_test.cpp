@@ -13,7 +13,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds patience{20'000};
+constexpr milliseconds relay_patience{20'000};
 
 /// Somebody who listens.
 class Listener {
@@ -44,7 +44,7 @@ void send(zmq::socket_t& socket, const std::string& text) {
 
 std::string received(zmq::socket_t& socket) {
   zmq::pollitem_t item{socket.handle(), 0, ZMQ_POLLIN, 0};
-  zmq::poll(&item, 1, patience);
+  zmq::poll(&item, 1, relay_patience);
   zmq::message_t message;
   return socket.recv(message, zmq::recv_flags::dontwait) ? message.to_string() : "nothing came";
 }
@@ -183,7 +183,7 @@ TEST_CASE("who is not there is tried again until he is") {
   auto client = connected(context, endpoint, *(*relay)->proxy_for("worker0"));
   zmq::socket_t server(context, zmq::socket_type::dealer);
   server.set(zmq::sockopt::linger, 0);
-  const Time give_up = now() + patience;
+  const Time give_up = now() + relay_patience;
   for (bool bound = false; !bound;) {  // the system may take a moment to let go of the port
     REQUIRE(now() < give_up);
     bound = zmq_bind(server.handle(), endpoint.c_str()) == 0;

@@ -12,7 +12,7 @@ namespace {
 
 /// What makes a folder a committed checkpoint, to those who only look for one.
 fs::path commit(const fs::path& run, const std::string& folder, int iteration) {
-  const fs::path checkpoint = run / folder / ("iteration-000000000" + std::to_string(iteration));
+  fs::path checkpoint = run / folder / ("iteration-000000000" + std::to_string(iteration));
   fs::create_directories(checkpoint);
   std::ofstream(checkpoint / "manifest.json") << "{}";
   return checkpoint;
@@ -20,7 +20,7 @@ fs::path commit(const fs::path& run, const std::string& folder, int iteration) {
 
 /// As the earlier run in it has left it when everything was killed.
 fs::path run_in(const TempDir& temp) {
-  const fs::path path = temp / "run";
+  fs::path path = temp / "run";
   REQUIRE(RunDir::create(path, "test"));
   return path;
 }

@@ -39,7 +39,7 @@ rc::Gen<std::vector<std::string>> any_servers() {
 TEST_CASE("a parameter belongs to the server that the predecessor's ring gives it") {
   const auto servers = names("server", 5);
   auto keys = names("fc_weights.", 784);
-  keys.push_back("fc_bias");
+  keys.emplace_back("fc_bias");
   const Ring ring(servers, 100);
   for (const std::string& key : keys) {
     CHECK(servers[ring.owner(key)] == predecessor_owner(servers, 100, key));

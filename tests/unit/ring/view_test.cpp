@@ -54,7 +54,7 @@ TEST_CASE("removing a server moves only its own blocks, to their backups") {
     const Placement before(all, table(), 10, 2);
     const Placement after(rest, table(), 10, 2);
     for (std::uint32_t b = 0; b < table().size(); ++b) {
-      const auto replicas = before.holders(BlockId{b});
+      const auto& replicas = before.holders(BlockId{b});
       const std::uint32_t heir = replicas[0] == removed ? replicas[1] : replicas[0];
       RC_ASSERT(rest[after.primary(BlockId{b})] == all[heir]);
     }
@@ -64,7 +64,7 @@ TEST_CASE("removing a server moves only its own blocks, to their backups") {
 TEST_CASE("the replicas of a block are distinct, and fewer where there are fewer servers") {
   const Placement placement(servers(2), table(), 10, 3);
   for (std::uint32_t b = 0; b < table().size(); ++b) {
-    const auto replicas = placement.holders(BlockId{b});
+    const auto& replicas = placement.holders(BlockId{b});
     CHECK(replicas.size() == 2);
     CHECK(std::set(replicas.begin(), replicas.end()).size() == 2);
   }

@@ -35,9 +35,9 @@ struct Promise {
 };
 
 /// What is on the disk below `root` after a loss of power.
-class Inspector {
+class CheckpointInspector {
  public:
-  explicit Inspector(const fs::path& root) : root_(root), disk_(root) {}
+  explicit CheckpointInspector(const fs::path& root) : root_(root), disk_(root) {}
 
   /// Everything that is wrong, given that `least` had been committed (none: nothing had). Each state is looked at once.
   std::string problem(const Disk& disk, std::optional<Iteration> least) {
@@ -195,7 +195,7 @@ std::optional<Iteration> promised(const std::vector<Promise>& promises, std::siz
 }
 
 std::string first_problem_of(const DiskLog& log, const std::vector<Promise>& promises, std::size_t first,
-                             std::size_t last, Inspector& inspector) {
+                             std::size_t last, CheckpointInspector& inspector) {
   return first_problem(log.ops(), first, last, {}, [&](std::size_t done, const Disk& disk) {
     return inspector.problem(disk, promised(promises, done));
   });
@@ -209,7 +209,7 @@ TEST_CASE("power lost at any moment of three checkpoints leaves only whole ones,
   RecordedFiles files(live.path());
   Run run(files, live / checkpoints_name);
   run.take_all_checkpoints();
-  Inspector inspector(crashed.path());
+  CheckpointInspector inspector(crashed.path());
   CHECK(first_problem_of(files.log(), run.promises(), 0, files.log().ops().size(), inspector) == "");
   CHECK(inspector.states() > 150);
   CHECK(names_in(live / checkpoints_name) == std::vector<std::string>{"iteration-0000000040", "iteration-0000000060"});
@@ -217,7 +217,7 @@ TEST_CASE("power lost at any moment of three checkpoints leaves only whole ones,
 
 TEST_CASE("a process killed at any moment, and then power lost at any later one, leave as much") {
   const TempDir crashed(memory());
-  Inspector inspector(crashed.path());
+  CheckpointInspector inspector(crashed.path());
   bool killed = true;
   std::size_t kill = 0;
   for (; killed; ++kill) {

@@ -1,11 +1,11 @@
 // What the storage tests share: a small model, its blocks, and a disk that is full.
 #pragma once
 
-#include <signal.h>
 #include <sys/resource.h>
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -14,9 +14,12 @@
 
 #include "libps/base/aligned.hpp"
 #include "libps/storage/checkpoint_store.hpp"
+#include "libps/storage/journal.hpp"
 #include "tests/support/temp_dir.hpp"
 
 namespace ringps {
+
+inline const JournalIdentity journal_identity{"mnist", std::string(64, 'd')};
 
 inline std::string read_bytes(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);

@@ -13,7 +13,6 @@ using namespace ringps;
 namespace {
 
 const std::string name = "journal.sqlite";
-const JournalIdentity identity{"mnist", std::string(64, 'd')};
 
 /// Of all subsets of more writes most leave the same: a log without its first missing page and what follows.
 constexpr CrashBounds bounds{6};
@@ -165,11 +164,11 @@ class History {
   }
 
   void open() {
-    auto opened = Journal::open(name, identity);
+    auto opened = Journal::open(name, journal_identity);
     if (!opened) {
       INFO(opened.error());
       bury();
-      opened = Journal::open(name, identity);
+      opened = Journal::open(name, journal_identity);
       REQUIRE(opened);
     }
     journal_.emplace(std::move(opened).value());
@@ -229,9 +228,9 @@ class History {
 };
 
 /// Opens what a loss of power has left; each state once.
-class Inspector {
+class JournalInspector {
  public:
-  explicit Inspector(RecordedVfs& vfs) : vfs_(vfs) {}
+  explicit JournalInspector(RecordedVfs& vfs) : vfs_(vfs) {}
 
   /// Empty: the journal opens, and has the contents that it may have.
   std::string problem(const Disk& disk, std::size_t done, const History& history) {
@@ -256,7 +255,7 @@ class Inspector {
  private:
   Result<Contents> look(const Disk& disk) {
     vfs_.mount(disk);
-    auto journal = Journal::open(name, identity);
+    auto journal = Journal::open(name, journal_identity);
     if (!journal) {
       return journal.failure();
     }
@@ -282,7 +281,7 @@ TEST_CASE("a journal that loses power at any moment opens, with all that was pro
   History history(vfs);
   history.live();
   const std::vector<DiskOp> ops = vfs.log().ops();
-  Inspector inspector(vfs);
+  JournalInspector inspector(vfs);
   const auto check = [&](std::size_t done, const Disk& disk) { return inspector.problem(disk, done, history); };
   CHECK(first_problem(ops, 0, ops.size(), bounds, check) == "");
   CHECK(inspector.states() > 10'000);
@@ -300,7 +299,7 @@ TEST_CASE("what a journal shows after a kill at any moment survives a loss of po
     history.live();
     killed = history.killed();
     const std::vector<DiskOp> ops = vfs.log().ops();
-    Inspector inspector(vfs);
+    JournalInspector inspector(vfs);
     const auto check = [&](std::size_t done, const Disk& disk) { return inspector.problem(disk, done, history); };
     const std::size_t last = history.settled_at();
     INFO("killed before operation " << kill);

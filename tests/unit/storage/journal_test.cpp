@@ -12,15 +12,13 @@ using Catch::Contains;
 
 namespace {
 
-const JournalIdentity identity{"mnist", std::string(64, 'd')};
-
 std::vector<std::byte> bytes(std::string_view text) {
   const auto view = std::as_bytes(std::span(text));
   return {view.begin(), view.end()};
 }
 
 Journal open_journal(const std::filesystem::path& path) {
-  auto journal = Journal::open(path, identity);
+  auto journal = Journal::open(path, journal_identity);
   REQUIRE(journal);
   return std::move(journal).value();
 }
@@ -130,11 +128,11 @@ TEST_CASE("a second opener is refused while the journal is open, and only then")
   const TempDir dir;
   {
     const Journal journal = open_journal(dir / "journal.db");
-    const auto second = Journal::open(dir / "journal.db", identity);
+    const auto second = Journal::open(dir / "journal.db", journal_identity);
     REQUIRE_FALSE(second);
     CHECK(second.error() == (dir / "journal.db").string() + ": another process has it open");
   }
-  CHECK(Journal::open(dir / "journal.db", identity));
+  CHECK(Journal::open(dir / "journal.db", journal_identity));
 }
 
 TEST_CASE("another process is refused as well, and a killed one leaves everything it had appended") {
@@ -143,7 +141,7 @@ TEST_CASE("another process is refused as well, and a killed one leaves everythin
   REQUIRE(::pipe(ready.data()) == 0);
   const pid_t child = ::fork();
   if (child == 0) {
-    auto journal = Journal::open(dir / "journal.db", identity);
+    auto journal = Journal::open(dir / "journal.db", journal_identity);
     const bool appended = journal && journal->append_view(Epoch{1}, bytes("view"), 1).ok();
     const char answer = appended ? 'y' : 'n';
     (void)!::write(ready[1], &answer, 1);
@@ -152,7 +150,7 @@ TEST_CASE("another process is refused as well, and a killed one leaves everythin
   char answer = 0;
   REQUIRE(::read(ready[0], &answer, 1) == 1);
   CHECK(answer == 'y');
-  CHECK_FALSE(Journal::open(dir / "journal.db", identity));
+  CHECK_FALSE(Journal::open(dir / "journal.db", journal_identity));
   ::kill(child, SIGKILL);
   ::waitpid(child, nullptr, 0);
   CHECK(open_journal(dir / "journal.db").last_view().value()->view == bytes("view"));
@@ -163,7 +161,7 @@ TEST_CASE("another process is refused as well, and a killed one leaves everythin
 TEST_CASE("the journal of another cluster, configuration or version is refused") {
   const TempDir dir;
   { open_journal(dir / "journal.db"); }
-  CHECK_THAT(Journal::open(dir / "journal.db", {"other", identity.config_digest}).error(),
+  CHECK_THAT(Journal::open(dir / "journal.db", {"other", journal_identity.config_digest}).error(),
              Contains("belongs to the cluster 'mnist', expected 'other'"));
   CHECK_THAT(Journal::open(dir / "journal.db", {"mnist", std::string(64, 'e')}).error(),
              Contains("another configuration"));
@@ -171,19 +169,21 @@ TEST_CASE("the journal of another cluster, configuration or version is refused")
     auto database = Sqlite::open(dir / "journal.db");
     REQUIRE(database->execute("UPDATE meta SET value = '2' WHERE key = 'schema_version'"));
   }
-  CHECK_THAT(Journal::open(dir / "journal.db", identity).error(), Contains("version 2, this program knows version 1"));
+  CHECK_THAT(Journal::open(dir / "journal.db", journal_identity).error(),
+             Contains("version 2, this program knows version 1"));
 }
 
 TEST_CASE("a file that is no journal is refused") {
   const TempDir dir;
   write_bytes(dir / "text", std::string(5000, 'x'));
-  CHECK_THAT(Journal::open(dir / "text", identity).error(), Contains((dir / "text").string() + ": file is not a data"));
+  CHECK_THAT(Journal::open(dir / "text", journal_identity).error(),
+             Contains((dir / "text").string() + ": file is not a data"));
   {
     auto database = Sqlite::open(dir / "other.db");
     REQUIRE(database->execute("CREATE TABLE t (a)"));
   }
-  CHECK_THAT(Journal::open(dir / "other.db", identity).error(), Contains("not a journal of ringps"));
-  CHECK_FALSE(Journal::open(dir / "text/journal.db", identity));
+  CHECK_THAT(Journal::open(dir / "other.db", journal_identity).error(), Contains("not a journal of ringps"));
+  CHECK_FALSE(Journal::open(dir / "text/journal.db", journal_identity));
 }
 
 TEST_CASE("a torn journal is an error and never a wrong answer") {
@@ -197,7 +197,7 @@ TEST_CASE("a torn journal is an error and never a wrong answer") {
   const std::string whole = read_bytes(dir / "journal.db");
   for (const std::size_t eighths : {1U, 3U, 5U, 7U}) {
     write_bytes(dir / "torn.db", whole.substr(0, whole.size() * eighths / 8));
-    auto journal = Journal::open(dir / "torn.db", identity);
+    auto journal = Journal::open(dir / "torn.db", journal_identity);
     if (journal) {
       CHECK_FALSE(journal->views());
     }

@@ -12,12 +12,12 @@ using nlohmann::json;
 
 namespace {
 
-const SmallModel model;
+const SmallModel manifest_model;
 
 /// What parse_manifest says of a sound manifest after `damage`.
 template <class Damage>
 std::string refusal(Damage damage) {
-  json document = json::parse(to_json(model.manifest_without_files(true)));
+  json document = json::parse(to_json(manifest_model.manifest_without_files(true)));
   damage(document);
   const auto parsed = parse_manifest(document.dump());
   return parsed ? "accepted" : parsed.error();
@@ -27,7 +27,7 @@ std::string refusal(Damage damage) {
 
 TEST_CASE("a manifest survives the way to JSON and back") {
   for (const bool with_state : {false, true}) {
-    const Manifest manifest = model.manifest_without_files(with_state);
+    const Manifest manifest = manifest_model.manifest_without_files(with_state);
     const auto parsed = parse_manifest(to_json(manifest));
     REQUIRE(parsed);
     CHECK(*parsed == manifest);
@@ -36,7 +36,7 @@ TEST_CASE("a manifest survives the way to JSON and back") {
 }
 
 TEST_CASE("a manifest says in JSON what the format promises") {
-  const json document = json::parse(to_json(model.manifest_without_files(true)));
+  const json document = json::parse(to_json(manifest_model.manifest_without_files(true)));
   CHECK(document["format"] == "ringps-checkpoint");
   CHECK(document["format_version"] == 1);
   CHECK(document["iteration"] == 60);
@@ -83,7 +83,7 @@ TEST_CASE("each rule of the manifest is enforced") {
 }
 
 TEST_CASE("blocks that are missing, listed twice or beyond their tensor are all reported") {
-  Manifest m = model.manifest_without_files(true);
+  Manifest m = manifest_model.manifest_without_files(true);
   m.files[0].file.runs = {{0, 0, 1}};             // weights: block 2 is missing
   m.files[3].file.runs = {{0, 0, 2}, {1, 0, 2}};  // state: block 0 twice, bias has one block
   const auto problems = coverage_problems(m);
@@ -95,17 +95,17 @@ TEST_CASE("blocks that are missing, listed twice or beyond their tensor are all 
 }
 
 TEST_CASE("a manifest needs optimizer state where the optimizer has some, and only there") {
-  Manifest m = model.manifest_without_files(false);
+  Manifest m = manifest_model.manifest_without_files(false);
   m.state_per_element = 1;
   CHECK(coverage_problems(m).size() == m.tensors.size());
-  m = model.manifest_without_files(true);
+  m = manifest_model.manifest_without_files(true);
   m.state_per_element = 0;
   CHECK_FALSE(coverage_problems(m).empty());
 }
 
 TEST_CASE("any way of dealing blocks to files is covered, and without one of the runs it is not") {
   const bool held = rc::check([](std::vector<bool> cuts) {
-    Manifest m = model.manifest_without_files(false);
+    Manifest m = manifest_model.manifest_without_files(false);
     m.tensors = {{"t", {cuts.size() + 1}, {}}};
     m.block_elements = 1;
     m.files.resize(2);
@@ -131,7 +131,7 @@ TEST_CASE("any way of dealing blocks to files is covered, and without one of the
 
 TEST_CASE("a manifest that is torn or missing is an error that names its path") {
   const TempDir dir;
-  const std::string text = to_json(model.manifest_without_files(false));
+  const std::string text = to_json(manifest_model.manifest_without_files(false));
   CHECK_THAT(read_manifest(dir.path()).error(), Contains((dir / "manifest.json").string() + ": cannot open"));
   for (const std::size_t length : {std::size_t{0}, text.size() / 2, text.size() - 3}) {
     write_bytes(dir / "manifest.json", text.substr(0, length));
