@@ -476,9 +476,16 @@ class Maker {
     }
   }
 
-  /// One axis: each point is measured beside the one before it.
+  /// What the machine makes of the same work without ringps, at any point of an axis.
+  struct Bare {
+    std::string suffix;  ///< of the names of its readings
+    std::function<Result<std::vector<double>>(std::uint32_t at, const Round&)> seconds;
+  };
+
+  /// Along each axis, a point is compared with the one before it.
   void scale() {
-    const auto axis = [&](const std::string& what, const std::vector<std::uint32_t>& points, const auto& cluster_at) {
+    const auto axis = [&](const std::string& what, const std::vector<std::uint32_t>& points, const auto& cluster_at,
+                          const std::optional<Bare>& bare = std::nullopt) {
       std::string before;
       std::uint32_t point_before = 0;
       for (const std::uint32_t at : points) {
@@ -493,13 +500,22 @@ class Maker {
               if (!result) {
                 return result.failure();
               }
-              Reading reading{name, "s", median(joined(result->seconds())), "", 0, {}, {{"axis", what}, {"at", at}}};
-              if (!before.empty()) {
-                reading.beside = fmt::format("{} x {:.3g}", before, growth);
-                reading.yardstick = round.values.at(before) * growth;
-                reading.target = at_most(linear);
+              std::vector readings{
+                  Reading{name, "s", median(joined(result->seconds())), "", 0, {}, {{"axis", what}, {"at", at}}}};
+              if (bare) {
+                const auto seconds = bare->seconds(at, round);
+                if (!seconds) {
+                  return seconds.failure();
+                }
+                readings.push_back({name + bare->suffix, "s", median(*seconds), "", 0, {}, {{"without_ringps", at}}});
               }
-              return std::vector{reading};
+              for (std::size_t r = 0; r < readings.size() && !before.empty(); ++r) {
+                const std::string compared = r == 0 ? before : before + bare->suffix;
+                readings[r].beside = fmt::format("{} x {:.3g}", compared, growth);
+                readings[r].yardstick = round.values.at(compared) * growth;
+              }
+              readings.front().target = before.empty() ? Target{} : at_most(linear);
+              return readings;
             });
         before = name;
         point_before = at;
@@ -512,10 +528,18 @@ class Maker {
       return cluster(kib * 1024 / sizeof(float), 1, 1, 1, "ipc",
                      iterations_for(static_cast<double>(kib) / 1024, 1, static_cast<double>(iterations)));
     });
-    axis("servers", {1, 2, 4, 8, 16, 32, 64},
-         [&](std::uint32_t n) { return cluster(usual, n, 1, 1, "ipc", iterations, {blocks_of(1024)}); });
-    axis("workers", {1, 2, 4, 8, 16, 32, 64, 128, 200},
-         [&](std::uint32_t n) { return cluster(usual, 1, n, 1, "ipc", iterations, {blocks_of(1024)}); });
+    axis(
+        "servers", {1, 2, 4, 8, 16, 32, 64},
+        [&](std::uint32_t n) { return cluster(usual, n, 1, 1, "ipc", iterations, {blocks_of(1024)}); },
+        Bare{"/raw ZeroMQ", [=](std::uint32_t n, const Round& round) {
+               return run_fan_out(n, mib_bytes / n, iterations, round.scratch);
+             }});
+    axis(
+        "workers", {1, 2, 4, 8, 16, 32, 64, 128, 200},
+        [&](std::uint32_t n) { return cluster(usual, 1, n, 1, "ipc", iterations, {blocks_of(1024)}); },
+        Bare{"/memory alone", [=](std::uint32_t n, const Round&) -> Result<std::vector<double>> {
+               return sums_and_copies_seconds(n, usual, iterations / 10);
+             }});
     // About so many: every tensor has at least one.
     axis("blocks", {16, 64, 256, 1024, 4096, 16384},
          [&](std::size_t n) { return cluster(usual, 1, 1, 1, "ipc", iterations, {blocks_of(usual / n)}); });

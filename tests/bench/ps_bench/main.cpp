@@ -149,6 +149,10 @@ int main(int argc, char** argv) {
     return bench::echo_client(arguments[1], std::stoul(arguments[2]), std::stoul(arguments[3]),
                               std::stoul(arguments[4]), arguments[5]);
   }
+  if (arguments.size() > 4 && arguments[0] == "fan-out-client") {
+    return bench::fan_out_client({arguments.begin() + 4, arguments.end()}, std::stoul(arguments[1]),
+                                 std::stoul(arguments[2]), arguments[3]);
+  }
   if (std::find(arguments.begin(), arguments.end(), "--coordinator") != arguments.end()) {
     RoleOptions role;
     CLI::App app("a worker of the benchmark");

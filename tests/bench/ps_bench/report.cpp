@@ -72,7 +72,12 @@ constexpr Group groups[] = {
     {"scale", "How the cost grows",
      "The median time of an iteration along four axes, one server and one worker unless said, UNIX sockets. Each point "
      "is compared with the one before it times the growth of the axis, so that 1 is linear. `KiB`: of the model. "
-     "`servers` and `workers`: a model of 1 MiB in blocks of 4 KiB. `blocks`: a model of 1 MiB in about so many."},
+     "`servers` and `workers`: a model of 1 MiB in blocks of 4 KiB. `blocks`: a model of 1 MiB in about so many. Under "
+     "the points of two axes stands what the same costs without ringps: `raw ZeroMQ`, a round in which a client sends "
+     "as "
+     "many bytes, a part to each of as many processes, and has them back; `memory alone`, the sum of as many "
+     "gradients, "
+     "its application to the weights, and as many copies of these, on one thread and without a message."},
     {"large", "The largest",
      "A dense model over 4 servers, and a table of rows of width 1 on one, of which an iteration pulls and pushes so "
      "many; one worker, UNIX sockets; the median time of an iteration. Beside them the same of a smaller one: times "
@@ -142,6 +147,10 @@ std::string remark(const json& row) {
   if (group == "memory") {
     return fmt::format("model {}, in flight {}", shown(detail(row, "model_bytes"), "B"),
                        shown(detail(row, "in_flight_bytes"), "B"));
+  }
+  if (group == "scale") {
+    const double of_linear = detail(row, "of_linear");
+    return of_linear > 0 ? fmt::format("{:.2f} of linear", of_linear) : "";
   }
   return group == "trained" ? row["details"].front()["data"].get<std::string>() : "";
 }
@@ -242,7 +251,7 @@ std::string scale_script(const json& document) {
     Points points;
     for (const json& row : document["rows"]) {
       const json& details = row["details"].front();
-      if (row["group"] == "scale" && details["axis"] == axis.name) {
+      if (row["group"] == "scale" && details.value("axis", "") == axis.name) {
         points.push_back({details["at"].get<double>(), row["median"].get<double>() * 1e3,
                           row["min"].get<double>() * 1e3, row["max"].get<double>() * 1e3});
       }

@@ -1,5 +1,6 @@
 #include "tests/bench/ps_bench/yardsticks.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <spdlog/fmt/fmt.h>
 #include <unistd.h>
@@ -40,6 +41,20 @@ double best_rate(const Work& work) {
     best = std::max(best, static_cast<double>(memory_bytes) / seconds_since(start));
   }
   return best;
+}
+
+/// Sends `values` as one message without a copy, or with one where that is cheaper, as ringps does.
+void send_from(zmq::socket_t& socket, char* values, std::size_t bytes) {
+  if (bytes < 16384) {
+    socket.send(zmq::const_buffer(values, bytes));
+  } else {
+    socket.send(zmq::message_t(values, bytes, [](void*, void*) {}), zmq::send_flags::none);
+  }
+}
+
+bool receives(zmq::socket_t& socket, std::size_t bytes) {
+  zmq::message_t frame;
+  return socket.recv(frame) && frame.size() == bytes;
 }
 
 zmq::socket_t socket_of(zmq::context_t& context, zmq::socket_type type) {
@@ -94,6 +109,36 @@ double memory_copy_rate() {
   return best_rate([&] { std::memcpy(to.data(), from.data(), memory_bytes); });
 }
 
+std::vector<double> sums_and_copies_seconds(std::size_t workers, std::size_t elements, std::size_t rounds) {
+  constexpr std::size_t block = 1024;
+  const std::vector<Floats> gradients(workers, Floats(elements, 1e-6F));
+  std::vector<Floats> copies(workers, Floats(elements, 0.0F));
+  Floats weights(elements, 0.0F);
+  std::vector<double> seconds;
+  for (std::size_t round = 0; round <= rounds; ++round) {
+    const auto start = Clock::now();
+    for (std::size_t begin = 0; begin < elements; begin += block) {
+      const std::size_t end = std::min(begin + block, elements);
+      std::array<float, block> sum{};
+      for (const Floats& gradient : gradients) {
+        for (std::size_t i = begin; i < end; ++i) {
+          sum[i - begin] += gradient[i];
+        }
+      }
+      for (std::size_t i = begin; i < end; ++i) {
+        weights[i] -= 0.1F * sum[i - begin];
+      }
+    }
+    for (Floats& copy : copies) {
+      std::memcpy(copy.data(), weights.data(), elements * sizeof(float));
+    }
+    if (round > 0) {
+      seconds.push_back(seconds_since(start));
+    }
+  }
+  return seconds;
+}
+
 double fused_step_rate() {
   Floats gradient(memory_bytes / sizeof(float), 1.0F);
   Floats weights(gradient.size(), 0.0F);
@@ -131,16 +176,10 @@ int echo_client(const std::string& endpoint, std::size_t message_bytes, std::siz
   for (std::size_t round = 0; round <= rounds; ++round) {
     const auto start = Clock::now();
     for (std::size_t m = 0; m < messages; ++m) {
-      char* const at = values.data() + m * message_bytes;
-      if (message_bytes < 16384) {  // as ringps does: a copy is cheaper than a reference
-        socket.send(zmq::const_buffer(at, message_bytes));
-      } else {
-        socket.send(zmq::message_t(at, message_bytes, [](void*, void*) {}), zmq::send_flags::none);
-      }
+      send_from(socket, values.data() + m * message_bytes, message_bytes);
     }
     for (std::size_t m = 0; m < messages; ++m) {
-      zmq::message_t frame;
-      if (!socket.recv(frame) || frame.size() != message_bytes) {
+      if (!receives(socket, message_bytes)) {
         return 1;
       }
     }
@@ -152,13 +191,49 @@ int echo_client(const std::string& endpoint, std::size_t message_bytes, std::siz
   return 0;
 }
 
-Result<std::vector<std::vector<double>>> run_echo(const Echo& echo, const fs::path& scratch) {
-  const std::string bind = echo.transport == "tcp" ? "tcp://127.0.0.1:0" : "ipc://" + (scratch / "echo.sock").string();
+int fan_out_client(const std::vector<std::string>& endpoints, std::size_t message_bytes, std::size_t rounds,
+                   const fs::path& result) {
+  zmq::context_t context(1);
+  std::vector<zmq::socket_t> sockets;
+  for (const std::string& endpoint : endpoints) {
+    sockets.push_back(socket_of(context, zmq::socket_type::dealer));
+    sockets.back().connect(endpoint);
+  }
+  std::vector<char> values(message_bytes * sockets.size(), 'x');
+  std::vector<double> seconds;
+  for (std::size_t round = 0; round <= rounds; ++round) {
+    const auto start = Clock::now();
+    for (std::size_t s = 0; s < sockets.size(); ++s) {
+      send_from(sockets[s], values.data() + s * message_bytes, message_bytes);
+    }
+    for (zmq::socket_t& socket : sockets) {
+      if (!receives(socket, message_bytes)) {
+        return 1;
+      }
+    }
+    if (round > 0) {
+      seconds.push_back(seconds_since(start));
+    }
+  }
+  std::ofstream(result) << nlohmann::json(seconds);
+  return 0;
+}
+
+namespace {
+
+struct EchoServer {
+  ChildProcess process;
+  std::string endpoint;
+};
+
+Result<EchoServer> start_echo_server(const std::string& transport, const fs::path& scratch, const std::string& name) {
+  const std::string bind = transport == "tcp" ? "tcp://127.0.0.1:0" : "ipc://" + (scratch / name).string() + ".sock";
+  const fs::path log = scratch / (name + ".log");
   std::array<int, 2> ends{};
-  if (pipe(ends.data()) != 0) {
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) {
     return Error{"cannot make a pipe to the echo's server"};
   }
-  auto server = ChildProcess::start({self().string(), "echo-server", bind}, scratch / "echo-server.log", ends[1]);
+  auto server = ChildProcess::start({self().string(), "echo-server", bind}, log, ends[1]);
   close(ends[1]);
   std::string endpoint;
   for (char c = 0; server && read(ends[0], &c, 1) == 1 && c != '\n';) {
@@ -166,15 +241,37 @@ Result<std::vector<std::vector<double>>> run_echo(const Echo& echo, const fs::pa
   }
   close(ends[0]);
   if (endpoint.empty()) {
-    return Error{"the echo's server does not start: see " + (scratch / "echo-server.log").string()};
+    return Error{"the echo's server does not start: see " + log.string()};
   }
+  return EchoServer{std::move(*server), endpoint};
+}
+
+/// What a client has written, once it has ended.
+Result<std::vector<double>> seconds_of(ChildProcess& client, const fs::path& log, const fs::path& result) {
+  pollfd ended{client.descriptor(), POLLIN, 0};
+  poll(&ended, 1, -1);
+  if (client.reap() != ProcessExit{false, 0}) {
+    return Error{"a client of the echo has failed: see " + log.string()};
+  }
+  std::ifstream in(result);
+  return nlohmann::json::parse(in).get<std::vector<double>>();
+}
+
+}  // namespace
+
+Result<std::vector<std::vector<double>>> run_echo(const Echo& echo, const fs::path& scratch) {
+  const auto server = start_echo_server(echo.transport, scratch, "echo");
+  if (!server) {
+    return server.failure();
+  }
+  const fs::path log = scratch / "echo-client.log";
   std::vector<ChildProcess> clients;
   const auto result_of = [&](std::size_t c) { return scratch / fmt::format("echo-{}.json", c); };
   for (std::size_t c = 0; c < echo.clients; ++c) {
     auto client =
-        ChildProcess::start({self().string(), "echo-client", endpoint, std::to_string(echo.message_bytes),
+        ChildProcess::start({self().string(), "echo-client", server->endpoint, std::to_string(echo.message_bytes),
                              std::to_string(echo.messages), std::to_string(echo.rounds), result_of(c).string()},
-                            scratch / "echo-client.log");
+                            log);
     if (!client) {
       return client.failure();
     }
@@ -182,15 +279,35 @@ Result<std::vector<std::vector<double>>> run_echo(const Echo& echo, const fs::pa
   }
   std::vector<std::vector<double>> seconds;
   for (std::size_t c = 0; c < clients.size(); ++c) {
-    pollfd ended{clients[c].descriptor(), POLLIN, 0};
-    poll(&ended, 1, -1);
-    if (clients[c].reap() != ProcessExit{false, 0}) {
-      return Error{"a client of the echo has failed: see " + (scratch / "echo-client.log").string()};
+    auto of_client = seconds_of(clients[c], log, result_of(c));
+    if (!of_client) {
+      return of_client.failure();
     }
-    std::ifstream in(result_of(c));
-    seconds.push_back(nlohmann::json::parse(in).get<std::vector<double>>());
+    seconds.push_back(std::move(*of_client));
   }
   return seconds;
+}
+
+Result<std::vector<double>> run_fan_out(std::size_t servers, std::size_t message_bytes, std::size_t rounds,
+                                        const fs::path& scratch) {
+  std::vector<EchoServer> started;
+  const fs::path log = scratch / "fan-out-client.log";
+  const fs::path result = scratch / "fan-out.json";
+  std::vector<std::string> command = {self().string(), "fan-out-client", std::to_string(message_bytes),
+                                      std::to_string(rounds), result.string()};
+  for (std::size_t s = 0; s < servers; ++s) {
+    auto server = start_echo_server("ipc", scratch, fmt::format("fan-out-{}", s));
+    if (!server) {
+      return server.failure();
+    }
+    command.push_back(server->endpoint);
+    started.push_back(std::move(*server));
+  }
+  auto client = ChildProcess::start(command, log);
+  if (!client) {
+    return client.failure();
+  }
+  return seconds_of(*client, log, result);
 }
 
 }  // namespace ringps::bench

@@ -22,6 +22,11 @@ double fused_step_rate();
 /// Width 1 or 16.
 std::vector<double> map_seconds(std::uint64_t rows, std::uint32_t width, std::uint64_t ids, std::uint64_t rounds);
 
+/// Seconds of each of so many rounds of what a synchronous iteration of so many workers does to memory: their gradients
+/// are summed, the sum is applied to the weights, and each worker gets a copy of these. On one thread, without a
+/// message.
+std::vector<double> sums_and_copies_seconds(std::size_t workers, std::size_t elements, std::size_t rounds);
+
 /// Raw DEALER/ROUTER echo between processes: each client sends `messages` of `message_bytes` without a copy, waits for
 /// all of them to come back, and does it again, `rounds` times.
 struct Echo {
@@ -35,10 +40,17 @@ struct Echo {
 /// Seconds of each round of each client. `scratch`: a folder for sockets and results.
 Result<std::vector<std::vector<double>>> run_echo(const Echo& echo, const std::filesystem::path& scratch);
 
-/// The two ends, each a process of its own; they return its exit code. The server writes its endpoint to
+/// Seconds of each round in which one client sends one message to each of so many servers over UNIX sockets, and waits
+/// until all of them have come back.
+Result<std::vector<double>> run_fan_out(std::size_t servers, std::size_t message_bytes, std::size_t rounds,
+                                        const std::filesystem::path& scratch);
+
+/// The ends, each a process of its own; they return its exit code. The server writes its endpoint to
 /// `endpoint_descriptor`, and ends when its parent does.
 int echo_server(const std::string& bind, int endpoint_descriptor);
 int echo_client(const std::string& endpoint, std::size_t message_bytes, std::size_t messages, std::size_t rounds,
                 const std::filesystem::path& result);
+int fan_out_client(const std::vector<std::string>& endpoints, std::size_t message_bytes, std::size_t rounds,
+                   const std::filesystem::path& result);
 
 }  // namespace ringps::bench
