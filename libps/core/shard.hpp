@@ -275,8 +275,9 @@ class Shard {
               const Message& message, Effects& effects);
   enum class Parts : std::uint8_t { values, ids };
   bool cut(const Payload& payload, Parts parts, const std::vector<Local>& blocks);
-  bool payload_is_finite(const Route& from, const Message& message, const Payload& payload, Iteration iteration,
-                         SliceId slice, const std::vector<Local>& blocks, Effects& effects);
+  static std::string not_finite_text(Iteration iteration, SliceId slice, const std::string& where);
+  bool rows_are_finite(const Route& from, const Message& message, const PushRows& push,
+                       const std::vector<Local>& blocks, Effects& effects);
   bool have_contribution(const std::vector<Local>& blocks, std::uint32_t slot, Iteration iteration) const;
   void count(const std::vector<Local>& blocks, const std::vector<const std::byte*>& parts, std::uint32_t slot,
              const Payload& payload, Iteration iteration, Effects& effects);
@@ -294,7 +295,11 @@ class Shard {
   bool complete(const Block& block) const;
   void apply_block(Local local, Effects& effects);
   const OptimizerStep& step_of(const Block& block);
-  void step(Block& block, std::span<const std::byte* const> contributions, float scale, std::span<float> keep);
+  /// Whether a reduced gradient may be applied that is NaN or infinite somewhere.
+  enum class Finite : std::uint8_t { required, no_matter };
+  bool step(Block& block, std::span<const std::byte* const> contributions, float scale, std::span<float> keep,
+            Finite finite);
+  bool drop_not_finite(Local local);
   void prepare_spares(const Block& block);
   void step_rows(Block& block, std::span<const std::byte* const> contributions, std::span<const std::uint32_t> slots,
                  float scale, Effects& effects);
@@ -367,6 +372,7 @@ class Shard {
   void review(Local local, Effects& effects);
   void tell_if_ready(Effects& effects);
   std::span<float> room_in_batch(Local local, Iteration iteration, std::size_t elements, Effects& effects);
+  void take_back_room(std::uint32_t chain, std::size_t elements);
   void send_batch(std::uint32_t chain, Effects& effects);
   // … and the replica's, shard_as_replica.cpp
   bool on_server_message(const Message& message, Effects& effects);
@@ -427,7 +433,11 @@ class Shard {
   Time next_handoff_;         ///< to a newcomer: handing over takes half the time at most
   bool told_ready_ = false;
   bool told_full_ = false;  ///< that a table has too many rows
-  Time now_;                ///< of the event that is being handled
+  struct {
+    std::uint32_t slot = none;
+    std::string text;
+  } not_finite_;  ///< the contribution that was dropped last, of those that the event has completed
+  Time now_;      ///< of the event that is being handled
 
   // Checkpoints: the next one is taken at next_checkpoint_; the last version always is.
   Iteration next_checkpoint_;

@@ -71,7 +71,11 @@ bool Shard::on_replicate(std::uint32_t from, const Message& message, const Repli
     Block& block = blocks_[(*blocks)[b]];
     if (block.version < version(b)) {  // else it came before
       const std::span<const std::byte* const> gradient(&parts_[b], 1);
-      block.rows ? step_rows(block, gradient, {}, 1.0F, effects) : step(block, gradient, 1.0F, {});
+      if (block.rows) {
+        step_rows(block, gradient, {}, 1.0F, effects);
+      } else {
+        step(block, gradient, 1.0F, {}, Finite::no_matter);
+      }
     }
   }
   if (position + 1 < chain.size()) {

@@ -42,13 +42,25 @@ const OptimizerStep& Shard::step_of(const Block& block) {
 
 /// From contributions to the next version, in one pass over memory: the same arithmetic at the primary and at every
 /// replica, whose one contribution is the reduced gradient. `keep`: where the reduced gradient goes; empty: nowhere.
-void Shard::step(Block& block, std::span<const std::byte* const> contributions, float scale, std::span<float> keep) {
+/// False: it is not finite, which with Finite::required leaves the block as it was.
+bool Shard::step(Block& block, std::span<const std::byte* const> contributions, float scale, std::span<float> keep,
+                 Finite finite) {
   const std::size_t elements = table_[block.id].elements;
   const Iteration iteration = block.version.next();
   const OptimizerStep& optimizer = step_of(block);
   // Nobody asks for the optimizer state of the version before: its values are set aside, and the rest is written anew
   // where it is. But a checkpoint or an answer may still read the buffer.
   const bool in_place = keeps_values_only() && block.current.is_sole_owner();
+  // A sum is finite only if all that is in it is, and is looked at while it is in the nearest cache; what has been
+  // changed in place cannot be taken back.
+  const auto not_finite = [](const std::byte* values, std::size_t count) {
+    return first_not_finite(values, count) != count;
+  };
+  if (finite == Finite::required && in_place &&
+      std::any_of(contributions.begin(), contributions.end(),
+                  [&](const std::byte* values) { return not_finite(values, elements); })) {
+    return false;
+  }
   BlockBuffer other = spare_.take(in_place ? elements : block.current.size());
   const std::span<float> current = block.current.values().first(model_floats(block.id));
   const std::span<const float> as_it_came =
@@ -69,6 +81,10 @@ void Shard::step(Block& block, std::span<const std::byte* const> contributions, 
     } else {
       optimizer.apply(elements, begin, current, gradient, other.values().first(current.size()));
     }
+    if (finite == Finite::required && !in_place && not_finite(std::as_bytes(gradient).data(), count)) {
+      spare_.give_back(std::move(other));
+      return false;
+    }
   }
   if (!in_place) {
     advance_clocks(block, other.values().last(clock_floats()));
@@ -79,9 +95,31 @@ void Shard::step(Block& block, std::span<const std::byte* const> contributions, 
   block.made_in = view_.epoch;
   note_newest(block);
   ++counters_.blocks_applied;
+  return true;
 }
 
-/// The same for a block of a table, whose contributions are RowLists. `slots`: whose they are, if of one slice each.
+/// Lets go of the first contribution that is not finite, as if it had not come; who sent it is refused, now or when it
+/// asks again. False: there is none, and their sum has outgrown what a float can hold.
+bool Shard::drop_not_finite(Local local) {
+  Block& block = blocks_[local];
+  const auto& at = table_[block.id];
+  for (std::size_t i = 0; i < pointers_.size(); ++i) {
+    const std::size_t bad = first_not_finite(pointers_[i], at.elements);
+    if (bad == at.elements) {
+      continue;
+    }
+    not_finite_ = {merged_[i], not_finite_text(block.version.next(), slices_[merged_[i]],
+                                               "tensor '" + table_.tensor(at.tensor).name + "': element " +
+                                                   std::to_string(at.tensor_offset + bad))};
+    let_go(contributions_[local * slices_.size() + merged_[i]]);
+    --block.contributed;
+    return true;
+  }
+  return false;
+}
+
+/// The same as step() for a block of a table, whose contributions are RowLists. `slots`: whose they are, if of one
+/// slice each.
 void Shard::step_rows(Block& block, std::span<const std::byte* const> contributions,
                       std::span<const std::uint32_t> slots, float scale, Effects& effects) {
   const std::uint32_t table = table_.table_of(block.id);
@@ -152,7 +190,15 @@ void Shard::apply_block(Local local, Effects& effects) {
     const std::span<float> keep = block.chain == none
                                       ? std::span<float>{}
                                       : room_in_batch(local, block.version.next(), table_[block.id].elements, effects);
-    step(block, pointers_, scale_, keep);
+    if (!step(block, pointers_, scale_, keep, Finite::required)) {
+      if (drop_not_finite(local)) {
+        if (block.chain != none) {
+          take_back_room(block.chain, keep.size());
+        }
+        return;
+      }
+      step(block, pointers_, scale_, keep, Finite::no_matter);
+    }
   }
   block.contributed = 0;
   for (std::size_t slot = 0; slot < slices_.size(); ++slot) {

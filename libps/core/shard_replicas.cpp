@@ -290,6 +290,12 @@ std::span<float> Shard::room_in_batch(Local local, Iteration iteration, std::siz
   return room;
 }
 
+/// Of the block that was the last to get some.
+void Shard::take_back_room(std::uint32_t chain, std::size_t elements) {
+  batches_[chain].blocks.pop_back();
+  batches_[chain].elements -= elements;
+}
+
 void Shard::send_batch(std::uint32_t chain, Effects& effects) {
   last_ticket_ = last_ticket_.next();
   Batch batch = std::exchange(batches_[chain], {});

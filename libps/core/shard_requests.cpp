@@ -218,11 +218,18 @@ void Shard::on_contribution(const Route& from, const Message& message, const Req
       return;
     }
   } else {
-    if (!payload_is_finite(from, message, payload, request.iteration, request.slice, located_, effects)) {
-      return;
+    if constexpr (wanted == Wanted::tables) {
+      if (!rows_are_finite(from, message, request, located_, effects)) {
+        return;
+      }
     }
+    not_finite_ = {};
     // Applying may answer others, who have their own lists: these stay as they are.
     count(located_, parts_, slot, payload, request.iteration, effects);
+    if (not_finite_.slot == slot) {
+      refuse(from, id, RefusalReason::not_finite, std::move(not_finite_.text), effects);
+      return;
+    }
   }
   Waiter waiter = waiter_of(from, message.envelope, request.iteration, request.runs);
   waiter.want_values = want_values;
@@ -237,41 +244,28 @@ bool Shard::have_contribution(const std::vector<Local>& blocks, std::uint32_t sl
   });
 }
 
-bool Shard::payload_is_finite(const Route& from, const Message& message, const Payload& payload, Iteration iteration,
-                              SliceId slice, const std::vector<Local>& blocks, Effects& effects) {
-  const auto refuse_element = [&](const std::string& where) {
-    refuse(from, message.envelope.request, RefusalReason::not_finite,
-           "iteration " + std::to_string(iteration.value) + ", slice " + std::to_string(slice.value) + ", " + where +
-               " of the gradient is NaN or infinite; a smaller learning rate or cleaner data may help",
-           effects);
-    return false;
-  };
-  if (std::holds_alternative<PushRows>(message.body)) {
-    for (std::size_t b = 0; b < blocks.size(); ++b) {
-      const TableSpec& table = table_.tables()[table_.table_of(blocks_[blocks[b]].id)];
-      const RowList list(parts_[b], table.width);
-      const std::size_t floats = list.count() * table.width;
-      if (const std::size_t bad = first_not_finite(list.values(), floats); bad != floats) {
-        return refuse_element("table '" + table.name + "': element " + std::to_string(bad % table.width) + " of row " +
-                              std::to_string(list.id(bad / table.width)));
-      }
+std::string Shard::not_finite_text(Iteration iteration, SliceId slice, const std::string& where) {
+  return "iteration " + std::to_string(iteration.value) + ", slice " + std::to_string(slice.value) + ", " + where +
+         " of the gradient is NaN or infinite; a smaller learning rate or cleaner data may help";
+}
+
+/// Rows are looked at before they are counted: what is applied to some rows of a block cannot be taken back.
+bool Shard::rows_are_finite(const Route& from, const Message& message, const PushRows& push,
+                            const std::vector<Local>& blocks, Effects& effects) {
+  for (std::size_t b = 0; b < blocks.size(); ++b) {
+    const TableSpec& table = table_.tables()[table_.table_of(blocks_[blocks[b]].id)];
+    const RowList list(parts_[b], table.width);
+    const std::size_t floats = list.count() * table.width;
+    if (const std::size_t bad = first_not_finite(list.values(), floats); bad != floats) {
+      refuse(from, message.envelope.request, RefusalReason::not_finite,
+             not_finite_text(push.iteration, push.slice,
+                             "table '" + table.name + "': element " + std::to_string(bad % table.width) + " of row " +
+                                 std::to_string(list.id(bad / table.width))),
+             effects);
+      return false;
     }
-    return true;
   }
-  const std::size_t elements = payload.size() / sizeof(float);
-  std::size_t bad = first_not_finite(payload.data(), elements);
-  if (bad == elements) {
-    return true;
-  }
-  for (const Local local : blocks) {
-    const auto& at = table_[blocks_[local].id];
-    if (bad < at.elements) {
-      return refuse_element("tensor '" + table_.tensor(at.tensor).name + "': element " +
-                            std::to_string(at.tensor_offset + bad));
-    }
-    bad -= at.elements;
-  }
-  return false;
+  return true;
 }
 
 void Shard::count(const std::vector<Local>& blocks, const std::vector<const std::byte*>& parts, std::uint32_t slot,

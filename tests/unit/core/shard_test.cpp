@@ -1,5 +1,7 @@
 #include "libps/core/shard.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "tests/unit/core/shard_support.hpp"
@@ -207,18 +209,52 @@ TEST_CASE("a contribution too far ahead is refused") {
 
 // ---- who may speak, and of what -------------------------------------------------------------------------------------
 
-TEST_CASE("NaN in a gradient is refused with iteration, slice and tensor") {
-  ShardTest t;
+TEST_CASE("NaN in a gradient is refused with iteration, slice and tensor, and never gets into the weights") {
+  // In place, as with optimizer state, and to a new buffer, as without.
+  const OptimizerKind optimizer = GENERATE(OptimizerKind::sgd, OptimizerKind::adam);
+  JobSpec job = small_job();
+  job.optimizer.kind = optimizer;
+  ShardTest t(job);
   t.view(make_view(t.job, 1, 1, 2));
-  Message message = t.push(1, 1, 0.5F);
+  t.iterate(1);
+  t.say(t.push(2, 0, 0.5F));
+  Message message = t.push(2, 1, 0.5F);
   message.payload = payload_of({0, 0, 0, 0, 0, std::numeric_limits<float>::quiet_NaN()});
   t.say(message);
   CHECK(t.refusal().reason == RefusalReason::not_finite);
-  CHECK_THAT(t.refusal().text, Catch::Contains("iteration 1, slice 1, tensor 'b': element 1"));
+  CHECK_THAT(t.refusal().text, Catch::Contains("iteration 2, slice 1, tensor 'b': element 1"));
+  for (const Shard::Observed& block : t.shard.observe()) {
+    CHECK(std::all_of(block.current.begin(), block.current.end(), [](float value) { return std::isfinite(value); }));
+  }
+  CHECK_THAT(t.shard.waiting_for(), Catch::Contains("iteration 2 waits for slice 1"));
+}
+
+TEST_CASE("NaN that came before the others is refused when it is sent again") {
+  ShardTest t;
+  t.view(make_view(t.job, 1, 1, 2));
+  Message message = t.push(1, 0, 0.5F);
   message.payload = payload_of({0, 0, 0, -std::numeric_limits<float>::infinity(), 0, 0});
   t.say(message);
-  CHECK_THAT(t.refusal().text, Catch::Contains("tensor 'a': element 3"));
-  CHECK(t.shard.waiting_for().empty());
+  CHECK(t.replies().empty());
+  t.say(t.push(1, 1, 0.5F));
+  CHECK(t.replies().empty());
+  Message again = message;
+  again.payload = {};  // a worker that has waited for long asks first what has become of it
+  t.say(again);
+  CHECK(t.reply<Missing>().slices == std::vector<SliceId>{SliceId{0}});
+  t.say(message);
+  CHECK(t.refusal().reason == RefusalReason::not_finite);
+  CHECK_THAT(t.refusal().text, Catch::Contains("iteration 1, slice 0, tensor 'a': element 3"));
+}
+
+TEST_CASE("a sum of finite gradients that no float holds is applied as it is") {
+  ShardTest t;
+  t.view(make_view(t.job, 1, 1, 2));
+  const float large = std::numeric_limits<float>::max();
+  t.say(t.push(1, 0, large));
+  t.say(t.push(1, 1, large));
+  CHECK(t.replies().size() == 2);
+  CHECK(std::isinf(t.shard.observe().front().current[0]));
 }
 
 TEST_CASE("blocks that are not in the model are refused") {
