@@ -72,15 +72,15 @@ int EventLoop::wait(std::span<epoll_event> events, int milliseconds) {
   const Time start = now();
   for (Time before = start; before - start < patience;) {
     sched_yield();
+    if (const int count = poll(0); count != 0) {
+      misses_ /= 2;
+      return count;
+    }
     const Time after = now();
     if (after - before > others_turn) {
       break;
     }
     before = after;
-    if (const int count = poll(0); count != 0) {
-      misses_ /= 2;
-      return count;
-    }
   }
   misses_ = std::min(2 * misses_ + 1, misses_max);
   skip_ = misses_;
