@@ -108,9 +108,11 @@ bool Shard::drop_not_finite(Local local) {
     if (bad == at.elements) {
       continue;
     }
-    not_finite_ = {merged_[i], not_finite_text(block.version.next(), slices_[merged_[i]],
-                                               "tensor '" + table_.tensor(at.tensor).name + "': element " +
-                                                   std::to_string(at.tensor_offset + bad))};
+    if (not_finite_.slot != merged_[i]) {  // of a message with many such blocks, the first is named
+      not_finite_ = {merged_[i], not_finite_text(block.version.next(), slices_[merged_[i]],
+                                                 "tensor '" + table_.tensor(at.tensor).name + "': element " +
+                                                     std::to_string(at.tensor_offset + bad))};
+    }
     let_go(contributions_[local * slices_.size() + merged_[i]]);
     --block.contributed;
     return true;
