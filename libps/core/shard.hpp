@@ -436,7 +436,7 @@ class Shard {
   struct {
     std::uint32_t slot = none;
     std::string text;
-  } not_finite_;  ///< the contribution that was dropped last, of those that the event has completed
+  } not_finite_;  ///< whose contribution the event has dropped, last, and where it was first not finite
   Time now_;      ///< of the event that is being handled
 
   // Checkpoints: the next one is taken at next_checkpoint_; the last version always is.
